@@ -1,0 +1,4 @@
+// Command mqttdoctor diagnoses MQTT connections.
+package main
+
+func main() {}
