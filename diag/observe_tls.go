@@ -1,0 +1,184 @@
+package diag
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+func init() {
+	register(func() *TLSHandshake { return &TLSHandshake{} })
+}
+
+// TLSHandshake is one TLS handshake with one address: the outcome, and everything that was served whatever its faults.
+type TLSHandshake struct {
+	Purpose Purpose `json:"purpose"`
+	Address string  `json:"address"`
+	// What was offered.
+	ServerName     string   `json:"server_name,omitempty"` // SNI; empty: none sent (also for address literals)
+	OfferedALPN    []string `json:"offered_alpn,omitempty"`
+	OfferedMin     string   `json:"offered_min,omitempty"` // "TLS 1.2"; empty: the library's default
+	OfferedMax     string   `json:"offered_max,omitempty"`
+	OfferedSuites  []string `json:"offered_suites,omitempty"` // empty: the usual ones
+	ClientCertSent bool     `json:"client_cert_sent"`         // the server asked, and the given certificate was sent
+
+	// Outcome: ok (completed; it says nothing of trust), refused (alert), silent, closed, reset, other_protocol, malformed.
+	Outcome Outcome       `json:"outcome"`
+	Took    time.Duration `json:"took"`
+	Alert   *TLSAlert     `json:"alert,omitempty"`
+	Error   string        `json:"error,omitempty"`
+	First   []byte        `json:"first,omitempty"`  // first bytes that came, at most 512
+	Speaks  string        `json:"speaks,omitempty"` // recognised protocol of First where it is not TLS
+	// ServerHello tells that the peer spoke TLS: a handshake record or an alert came.
+	ServerHello bool `json:"server_hello"`
+
+	Version    string     `json:"version,omitempty"` // negotiated
+	Suite      string     `json:"suite,omitempty"`
+	Curve      string     `json:"curve,omitempty"`
+	ALPN       string     `json:"alpn,omitempty"`
+	Resumed    bool       `json:"resumed,omitempty"`
+	Chain      []CertFact `json:"chain,omitempty"` // as served, leaf first
+	OCSPStaple string     `json:"ocsp_staple,omitempty"`
+
+	CertRequested bool     `json:"cert_requested"`           // the server sent a CertificateRequest
+	AcceptableCAs []string `json:"acceptable_cas,omitempty"` // the names it listed
+	// AfterHandshake is what came on the first read after a completed handshake where that is known to have been an
+	// alert: with TLS 1.3 the objection to a client certificate comes only then.
+	AfterHandshake *TLSAlert `json:"after_handshake,omitempty"`
+
+	Trust *TrustFact `json:"trust,omitempty"`
+	// TCP_INFO after a handshake that hung, where the platform has it.
+	TCP *TCPInfoFact `json:"tcp,omitempty"`
+}
+
+// TLSAlert is an alert of RFC 8446 6.
+type TLSAlert struct {
+	Number uint8  `json:"number"`
+	Name   string `json:"name"` // as in RFC 8446 B.2, such as "certificate_required"
+}
+
+// CertFact is one certificate as served (RFC 5280).
+type CertFact struct {
+	Subject      string    `json:"subject"`
+	Issuer       string    `json:"issuer"`
+	CommonName   string    `json:"common_name,omitempty"`
+	IssuerCN     string    `json:"issuer_cn,omitempty"`
+	DNSNames     []string  `json:"dns_names,omitempty"`
+	IPs          []string  `json:"ips,omitempty"`
+	NotBefore    time.Time `json:"not_before"`
+	NotAfter     time.Time `json:"not_after"`
+	Serial       string    `json:"serial"`
+	SHA256       string    `json:"sha256"` // fingerprint of the DER, hex
+	KeyAlgorithm string    `json:"key_algorithm"`
+	KeyBits      int       `json:"key_bits"`
+	Curve        string    `json:"curve,omitempty"`
+	Signature    string    `json:"signature"` // signature algorithm
+	IsCA         bool      `json:"is_ca"`
+	SelfIssued   bool      `json:"self_issued"` // subject equals issuer
+	SelfSigned   bool      `json:"self_signed"` // and its own key verifies its signature
+	HasEKU       bool      `json:"has_eku"`
+	ServerAuth   bool      `json:"server_auth"` // serverAuth or anyExtendedKeyUsage, or no EKU at all
+	AIA          []string  `json:"aia,omitempty"`
+	OCSP         []string  `json:"ocsp,omitempty"`
+	CRL          []string  `json:"crl,omitempty"`
+	PEM          string    `json:"pem"`
+}
+
+// TrustFact is what verifying the served chain yielded, each question by itself, so that one fault does not hide another.
+// Every path is built with the clock ignored (at the leaf's own time) unless said otherwise.
+type TrustFact struct {
+	Now      time.Time `json:"now"`        // this machine's clock at the handshake
+	Name     string    `json:"name"`       // the name that was checked
+	NameOK   bool      `json:"name_ok"`    // in a SAN of the leaf
+	NameInCN bool      `json:"name_in_cn"` // only in the CN
+	HasSAN   bool      `json:"has_san"`
+	// SystemOK: a path to a system (or Env.Roots) root exists from what was served.
+	SystemOK bool `json:"system_ok"`
+	// GivenOK: a path to the given CA file exists; GivenCA: there was one.
+	GivenCA bool `json:"given_ca"`
+	GivenOK bool `json:"given_ok"`
+	// CompletedBy is where a missing intermediate was found that makes a path: "aia", "given", "system"; empty: none.
+	CompletedBy string `json:"completed_by,omitempty"`
+	MissingName string `json:"missing_name,omitempty"` // the missing certificate's subject
+	// PathNow: the path that holds is also valid at Now for every certificate on it.
+	PathNow bool   `json:"path_now"`
+	Error   string `json:"error,omitempty"` // the verifier's words for the asked configuration
+}
+
+// Trusted tells whether the client's configuration trusts the chain, whatever the dates and the name.
+func (t *TrustFact) Trusted() bool {
+	if t.GivenCA {
+		return t.GivenOK
+	}
+	return t.SystemOK
+}
+
+// TCPInfoFact are the parts of TCP_INFO that tell a black hole from a silent peer.
+type TCPInfoFact struct {
+	RTT           time.Duration `json:"rtt"`
+	Retransmits   int           `json:"retransmits"`
+	Unacked       int           `json:"unacked"`
+	BytesAcked    int64         `json:"bytes_acked"`
+	BytesReceived int64         `json:"bytes_received"`
+	OutOfOrder    int           `json:"out_of_order"` // segments received behind a gap
+	SegmentsIn    int           `json:"segments_in"`
+	SendMSS       int           `json:"send_mss"`
+}
+
+// Kind names the type in stored runs.
+func (*TLSHandshake) Kind() string { return "tls.handshake" }
+
+// Leaf is the first certificate served; nil where there was none.
+func (h *TLSHandshake) Leaf() *CertFact {
+	if len(h.Chain) == 0 {
+		return nil
+	}
+	return &h.Chain[0]
+}
+
+// Facts lists what was seen.
+func (h *TLSHandshake) Facts() []Evidence {
+	f := facts{}
+	f.add(EvAddress, h.Address)
+	f.add(EvOutcome, string(h.Outcome))
+	f.add(EvTLSServerName, h.ServerName)
+	f.list(EvTLSOfferedALPN, h.OfferedALPN)
+	if h.Alert != nil {
+		f.add(EvTLSAlert, h.Alert.String())
+	}
+	if h.AfterHandshake != nil {
+		f.add(EvTLSAlertAfter, h.AfterHandshake.String())
+	}
+	f.add(EvTLSVersion, h.Version)
+	f.add(EvTLSSuite, h.Suite)
+	f.add(EvTLSCurve, h.Curve)
+	f.add(EvTLSALPN, h.ALPN)
+	if leaf := h.Leaf(); leaf != nil {
+		f.add(EvCertSubject, leaf.Subject)
+		f.add(EvCertIssuer, leaf.Issuer)
+		f.list(EvCertNames, append(append([]string{}, leaf.DNSNames...), leaf.IPs...))
+		f.time(EvCertNotBefore, leaf.NotBefore)
+		f.time(EvCertNotAfter, leaf.NotAfter)
+		f.add(EvCertSHA256, leaf.SHA256)
+		f.add(EvCertKey, strings.TrimSpace(leaf.KeyAlgorithm+" "+strconv.Itoa(leaf.KeyBits)))
+		f.add(EvCertSignature, leaf.Signature)
+		f.add(EvCertChain, strconv.Itoa(len(h.Chain)))
+	}
+	if h.CertRequested {
+		f.add(EvTLSCertRequested, "yes")
+		f.list(EvTLSAcceptableCAs, h.AcceptableCAs)
+	}
+	if h.Trust != nil {
+		f.add(EvTrustError, h.Trust.Error)
+	}
+	f.add(EvSpeaks, h.Speaks)
+	if h.Outcome != OutcomeOK {
+		f.bytes(EvFirstBytes, h.First)
+	}
+	f.ms(EvDuration, h.Took)
+	f.add(EvError, h.Error)
+	return f.items
+}
+
+// String is name and number.
+func (a *TLSAlert) String() string { return a.Name + " (" + strconv.Itoa(int(a.Number)) + ")" }
