@@ -1,0 +1,114 @@
+package diag
+
+import "slices"
+
+// RuledOut is a look-alike of the root cause and the observation that excluded it.
+type RuledOut struct {
+	Code    Code `json:"code"`
+	Because Note `json:"because"`
+}
+
+// Overall is the verdict of a whole run.
+type Overall string
+
+// The overall verdicts.
+const (
+	OverallHealthy      Overall = "healthy"
+	OverallAttention    Overall = "attention"
+	OverallBroken       Overall = "broken"
+	OverallInconclusive Overall = "inconclusive"
+)
+
+// Conclusion is what the rules make of a view.
+type Conclusion struct {
+	Verdict   Overall
+	RootCause *Finding // points into Findings
+	Findings  []Finding
+	RuledOut  []RuledOut
+}
+
+// Conclude asks every rule, in causal order. It is pure: the same steps and rules yield the same conclusion.
+func Conclude(v *View, rules []Rule) Conclusion {
+	verdicts := map[Code]Verdict{}
+	held := map[Code]bool{}
+	for _, r := range rules {
+		if !v.Over && slices.ContainsFunc(r.Awaits, func(id ProbeID) bool { return !v.Ended(id) }) {
+			continue
+		}
+		verdict := r.When(v)
+		verdicts[r.Code] = verdict
+		held[r.Code] = verdict.holds
+	}
+	hidden, causedBy := relations(rules, held)
+	var c Conclusion
+	for _, r := range rules {
+		if !held[r.Code] || hidden[r.Code] {
+			continue
+		}
+		f := verdicts[r.Code].finding
+		f.Code, f.Layer, f.CausedBy = r.Code, r.Code.Layer(), causedBy[r.Code]
+		if f.Severity == "" {
+			f.Severity = r.Severity
+		}
+		if f.Confidence == "" {
+			f.Confidence = Certain
+		}
+		c.Findings = append(c.Findings, f)
+	}
+	for _, severity := range []Severity{SeverityCritical, SeverityWarning} {
+		for i := range c.Findings {
+			if c.RootCause == nil && c.Findings[i].Severity == severity && c.Findings[i].CausedBy == "" {
+				c.RootCause = &c.Findings[i]
+			}
+		}
+	}
+	if c.RootCause != nil {
+		i := slices.IndexFunc(rules, func(r Rule) bool { return r.Code == c.RootCause.Code })
+		for _, code := range rules[i].LookAlikes {
+			if verdict, asked := verdicts[code]; asked && !verdict.holds && !verdict.because.IsZero() {
+				c.RuledOut = append(c.RuledOut, RuledOut{Code: code, Because: verdict.because})
+			}
+		}
+	}
+	c.Verdict = overall(v, c)
+	return c
+}
+
+// relations works out which held causes are hidden by another held one, and which follow from another.
+func relations(rules []Rule, held map[Code]bool) (hidden map[Code]bool, causedBy map[Code]Code) {
+	hidden, causedBy = map[Code]bool{}, map[Code]Code{}
+	for _, r := range rules {
+		if !held[r.Code] || hidden[r.Code] {
+			continue
+		}
+		for _, code := range r.Hides {
+			hidden[code] = true
+		}
+		for _, code := range r.Causes {
+			if _, known := causedBy[code]; !known && held[code] {
+				causedBy[code] = r.Code
+			}
+		}
+	}
+	return hidden, causedBy
+}
+
+// overall is healthy only where the connection was seen to work: silence of the rules alone proves nothing.
+func overall(v *View, c Conclusion) Overall {
+	worst := SeverityInfo
+	for _, f := range c.Findings {
+		if f.Severity == SeverityCritical || (f.Severity == SeverityWarning && worst == SeverityInfo) {
+			worst = f.Severity
+		}
+	}
+	connected := slices.ContainsFunc(Seen[*MQTTConnect](v), func(s Sight[*MQTTConnect]) bool { return s.Seen.Accepted() })
+	switch {
+	case worst == SeverityCritical:
+		return OverallBroken
+	case !connected:
+		return OverallInconclusive
+	case worst == SeverityWarning:
+		return OverallAttention
+	}
+	return OverallHealthy
+}
