@@ -1,0 +1,5 @@
+package probe
+
+import "mqttdoctor/diag"
+
+var mqttProbes = []diag.Probe{}

@@ -1,0 +1,5 @@
+package rule
+
+import "mqttdoctor/diag"
+
+var tlsRules = []diag.Rule{}
