@@ -24,10 +24,10 @@ type Probe struct {
 	Ready func(*View) Decision
 	// Subjects are what the check is done on, one step each, side by side; nil: once, on the target.
 	Subjects func(*View) []Subject
-	// Follows makes one step for each step of the named check, with the same subject, as soon as that one has ended and
+	// Follows makes one step for each step of another check (the first of those named that is in the plan), with the same subject, as soon as that one has ended and
 	// without waiting for its siblings: a dead address holds up no other. Subject.Value is then the [Step] that ended.
 	// Ready and Subjects are not asked; Each is, and may not wait.
-	Follows ProbeID
+	Follows []ProbeID
 	Each    func(v *View, before Step) Decision
 	// Budget bounds one step; 0: the plan's time-out plus a little for being canceled in order.
 	Budget time.Duration

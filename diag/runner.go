@@ -161,7 +161,7 @@ func (w *walk) schedule(ctx context.Context) (next time.Time) {
 			if s.ended || !w.needsEnded(s.probe) {
 				continue
 			}
-			if s.probe.Follows != "" {
+			if len(s.probe.Follows) > 0 {
 				changed = w.follow(ctx, i) || changed
 				continue
 			}
@@ -202,13 +202,18 @@ func (w *walk) needsEnded(p Probe) bool {
 // follow gives each ended step of the predecessor its successor, without waiting for the predecessor's other steps.
 func (w *walk) follow(ctx context.Context, i int) (changed bool) {
 	s := w.states[i]
-	j := slices.IndexFunc(w.states, func(other *checkState) bool { return other.probe.ID == s.probe.Follows })
+	j := -1
+	for _, id := range s.probe.Follows {
+		if j < 0 {
+			j = slices.IndexFunc(w.states, func(other *checkState) bool { return other.probe.ID == id })
+		}
+	}
 	if j < 0 {
-		w.skip(s, N("skip.not_in_plan", "check", string(s.probe.Follows)))
+		w.skip(s, N("skip.not_in_plan", "check", string(s.probe.Follows[0])))
 		return true
 	}
 	for _, before := range slices.Clone(w.steps) {
-		if before.Check != s.probe.Follows || s.handled[before.ID] {
+		if before.Check != w.states[j].probe.ID || s.handled[before.ID] {
 			continue
 		}
 		if s.handled == nil {
@@ -348,7 +353,7 @@ func (w *walk) take(m message) {
 	w.finish(m.step)
 	s := w.states[m.check]
 	s.left--
-	s.ended = s.left == 0 && s.probe.Follows == "" // a following check ends after its predecessor
+	s.ended = s.left == 0 && len(s.probe.Follows) == 0 // a following check ends after its predecessor
 	w.tell(Conclude(w.view(false), w.r.Rules), false)
 }
 

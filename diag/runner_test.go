@@ -171,7 +171,7 @@ func TestFollowingCheckDoesNotWaitForSiblings(t *testing.T) {
 				}
 				return Passed(nil, N("step.ok"))
 			}},
-		{ID: "b", Depth: DepthQuick, Follows: "a",
+		{ID: "b", Depth: DepthQuick, Follows: []ProbeID{"absent", "a"},
 			Each: func(_ *View, before Step) Decision {
 				if before.Status != StatusPassed {
 					return Skip(N("skip.test"))

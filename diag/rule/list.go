@@ -2,8 +2,6 @@ package rule
 
 import (
 	"slices"
-
-	"mqttdoctor/diag"
 )
 
 // All lists every rule in causal order: the layers' order, and inside a layer the cause that explains another first.

@@ -1,0 +1,162 @@
+package probe
+
+import (
+	"slices"
+	"time"
+
+	"mqttdoctor/diag"
+)
+
+// The checks of the asked path, in order.
+const (
+	checkResolve   diag.ProbeID = "dns.resolve"
+	checkTCP       diag.ProbeID = "tcp.connect"
+	checkTLS       diag.ProbeID = "tls.handshake"
+	checkWS        diag.ProbeID = "ws.upgrade"
+	checkMQTT      diag.ProbeID = "mqtt.connect"
+	checkSubscribe diag.ProbeID = "msg.subscribe"
+	checkRoundTrip diag.ProbeID = "msg.roundtrip"
+)
+
+// askedChain lists the asked path's checks that make one step per address, for the target's scheme.
+func askedChain(t diag.Target) []diag.ProbeID {
+	chain := []diag.ProbeID{checkTCP}
+	if t.Scheme.UsesTLS() {
+		chain = append(chain, checkTLS)
+	}
+	if t.Scheme.IsWebSocket() {
+		chain = append(chain, checkWS)
+	}
+	return chain
+}
+
+// lastBeforeMQTT is the check whose success means that a CONNECT can be sent.
+func lastBeforeMQTT(t diag.Target) diag.ProbeID {
+	chain := askedChain(t)
+	return chain[len(chain)-1]
+}
+
+// opened tells whether a step of the asked chain left a usable connection. Its status does not tell: a handshake with an
+// expired certificate has failed, and what lies behind it can still be looked at.
+func opened(s diag.Step) bool {
+	switch o := s.Observation.(type) {
+	case *diag.TCPConnect:
+		return o.Outcome == diag.OutcomeOK
+	case *diag.TLSHandshake:
+		return o.Outcome == diag.OutcomeOK
+	case *diag.WSUpgrade:
+		return o.Outcome == diag.OutcomeOK
+	}
+	return false
+}
+
+// openedAddresses lists the addresses at which a check of the asked chain left a usable connection, in the order of time.
+func openedAddresses(v *diag.View, check diag.ProbeID) []string {
+	var out []string
+	for _, s := range v.StepsOf(check) {
+		if opened(s) {
+			out = append(out, s.Subject)
+		}
+	}
+	return out
+}
+
+// connected tells whether the broker accepted the asked CONNECT.
+func connected(v *diag.View) bool {
+	return slices.ContainsFunc(diag.SeenBy[*diag.MQTTConnect](v, checkMQTT),
+		func(s diag.Sight[*diag.MQTTConnect]) bool { return s.Seen.Accepted() })
+}
+
+// brokenAt is the layer at which the asked path has failed on every address; "" while it has not.
+func brokenAt(v *diag.View) diag.Layer {
+	if v.Ended(checkResolve) && v.InPlan(checkResolve) && !resolved(v) {
+		return diag.LayerDNS
+	}
+	for _, check := range askedChain(v.Target) {
+		if v.InPlan(check) && v.Ended(check) && len(openedAddresses(v, check)) == 0 {
+			return diag.Layer(diag.Code(check).Layer())
+		}
+	}
+	if v.InPlan(checkMQTT) && v.Ended(checkMQTT) && !connected(v) {
+		return diag.LayerMQTT
+	}
+	return ""
+}
+
+func resolved(v *diag.View) bool {
+	return slices.ContainsFunc(diag.SeenBy[*diag.Resolution](v, checkResolve),
+		func(s diag.Sight[*diag.Resolution]) bool { return len(s.Seen.Addresses) > 0 })
+}
+
+// addressesOf lists what the target's name resolved to, as address:port in dialling order.
+func addressesOf(v *diag.View) []string {
+	for _, s := range diag.SeenBy[*diag.Resolution](v, checkResolve) {
+		return joinPort(s.Seen.Addresses, v.Target.Port)
+	}
+	return nil
+}
+
+// reachable is the first address whose port accepted a TCP connection.
+func reachable(v *diag.View) (address string, ok bool) {
+	open := openedAddresses(v, checkTCP)
+	if len(open) == 0 {
+		return "", false
+	}
+	return open[0], true
+}
+
+// roundTrip is the round trip time to an address as its TCP handshake showed it; a cautious guess where it is unknown.
+func roundTrip(v *diag.View, address string) time.Duration {
+	for _, s := range diag.Seen[*diag.TCPConnect](v) {
+		if s.Seen.Address == address && s.Seen.Outcome == diag.OutcomeOK {
+			return s.Seen.RTT
+		}
+	}
+	return 200 * time.Millisecond
+}
+
+// hedgeSlack is what a healthy peer may need beyond one round trip before the look-alikes are tried beside it: a login
+// backend or mosquitto's WebSocket upgrade takes 100 to 208 ms. Less would knock on healthy brokers' doors in vain; more
+// would delay the verdict on a peer that stays silent.
+const hedgeSlack = 300 * time.Millisecond
+
+// overdue decides for a check that looks at what else the asked listener could speak: run once the asked path has broken
+// at one of the layers, or while it is still waiting there for an answer that is overdue; skip once it has connected.
+// onlyIf narrows the first case by what was seen; nil: always.
+func overdue(v *diag.View, layers []diag.Layer, onlyIf func(*diag.View) bool) diag.Decision {
+	if connected(v) {
+		return diag.Skip(diag.N("skip.connected"))
+	}
+	if _, ok := reachable(v); !ok {
+		if v.Ended(checkTCP) {
+			return diag.Skip(diag.N("skip.no_tcp"))
+		}
+		return diag.Wait()
+	}
+	if at := brokenAt(v); at != "" {
+		switch {
+		case !slices.Contains(layers, at):
+			return diag.Skip(diag.N("skip.not_the_question"))
+		case onlyIf != nil && !onlyIf(v):
+			return diag.Skip(diag.N("skip.already_clear"))
+		}
+		return diag.Run()
+	}
+	// Still going on: how long has the asked path been waiting for its next answer?
+	for _, check := range append(askedChain(v.Target)[1:], checkMQTT) {
+		if !slices.Contains(layers, diag.Layer(diag.Code(check).Layer())) {
+			continue
+		}
+		since, running := v.RunningSince(check)
+		if !running || len(openedAddresses(v, check)) > 0 {
+			continue
+		}
+		address, _ := reachable(v)
+		at := since.Add(roundTrip(v, address)*5/4 + hedgeSlack)
+		if v.Now.Before(at) {
+			return diag.WaitUntil(at)
+		}
+		return diag.Run()
+	}
+	return diag.Wait()
+}
