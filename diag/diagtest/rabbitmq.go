@@ -1,0 +1,172 @@
+package diagtest
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// rabbit is the one RabbitMQ of this test binary: starting it takes about ten seconds.
+var rabbit struct {
+	sync.Mutex
+	broker *Broker
+	err    error
+}
+
+// RabbitMQ returns a RabbitMQ with its MQTT and Web MQTT plugins, which is started at the first call and shared by the
+// whole test binary. It speaks MQTT 3.1 and 3.1.1 (5 is closed without CONNACK), WebSocket at /ws, has the user doctor,
+// and takes anonymous clients as guest. Tests that share it use topics and client ids of their own.
+func RabbitMQ(t testing.TB) *Broker {
+	t.Helper()
+	Require(t, "rabbitmq-server")
+	Require(t, "epmd")
+	RequireRoot(t) // to become the user rabbitmq, and only root and that user may start it
+	rabbit.Lock()
+	defer rabbit.Unlock()
+	if rabbit.broker == nil && rabbit.err == nil {
+		for range 2 { // another process may have taken a port since it was found free
+			if rabbit.broker, rabbit.err = startRabbitMQ(t); rabbit.err == nil {
+				break
+			}
+		}
+	}
+	if rabbit.err != nil {
+		t.Fatalf("rabbitmq: %v", rabbit.err)
+	}
+	shared := *rabbit.broker
+	return &shared
+}
+
+func startRabbitMQ(t testing.TB) (*Broker, error) {
+	t.Helper()
+	dir := makeWorldDir(t)
+	reap("remove", dir) // not at the end of this test: others use it
+	b := &Broker{Name: "rabbitmq", Host: "127.0.0.1", Versions: []string{"3.1", "3.1.1"},
+		Username: "doctor", Password: "doctor-password", CA: NewCA(t, "rabbitmq test CA")}
+	b.CAPEM = b.CA.PEM
+	ports := map[string]int{}
+	for _, use := range []string{"mqtt", "mqtts", "ws", "wss", "amqp", "dist", "epmd"} {
+		for ports[use] == 0 {
+			if port := FreePort(t); !slices.Contains(portsOf(ports), port) {
+				ports[use] = port
+			}
+		}
+	}
+	b.MQTT = fmt.Sprintf("mqtt://127.0.0.1:%d", ports["mqtt"])
+	b.MQTTS = fmt.Sprintf("mqtts://127.0.0.1:%d", ports["mqtts"])
+	b.WS = fmt.Sprintf("ws://127.0.0.1:%d/ws", ports["ws"])
+	b.WSS = fmt.Sprintf("wss://127.0.0.1:%d/ws", ports["wss"])
+	writeRabbitConfig(t, dir, b, ports)
+
+	// An epmd of our own, in the foreground: the one that a node starts by itself is a daemon that outlives it.
+	epmd := startProcess(t, "epmd", dir, nil,
+		exec.Command(Require(t, "epmd"), "-port", fmt.Sprint(ports["epmd"]), "-address", "127.0.0.1"))
+	home := filepath.Join(dir, "home")
+	cmd := exec.Command(Require(t, "runuser"), "-u", "rabbitmq", "--", Require(t, "rabbitmq-server"))
+	if direct := "/usr/lib/rabbitmq/bin/rabbitmq-server"; fileExists(direct) {
+		cmd.Args[len(cmd.Args)-1] = direct // the one in sbin is a wrapper that changes user by itself
+	}
+	cmd.Env = append(os.Environ(),
+		"HOME="+home,
+		"RABBITMQ_NODENAME=diagtest@localhost",
+		"RABBITMQ_CONFIG_FILE="+filepath.Join(dir, "rabbitmq.conf"),
+		"RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(dir, "enabled_plugins"),
+		"RABBITMQ_MNESIA_BASE="+filepath.Join(home, "mnesia"),
+		"RABBITMQ_LOG_BASE="+filepath.Join(home, "log"),
+		"RABBITMQ_LOGS=-",
+		"RABBITMQ_CONF_ENV_FILE=/dev/null",
+		fmt.Sprintf("RABBITMQ_DIST_PORT=%d", ports["dist"]),
+		fmt.Sprintf("ERL_EPMD_PORT=%d", ports["epmd"]),
+		"ERL_EPMD_ADDRESS=127.0.0.1",
+		// As a directly run program it needs no Erlang shell, and as the only node no cluster checks.
+		"RUNNING_UNDER_SYSTEMD=true",
+	)
+	cmd.Dir = dir
+	p := startProcess(t, "rabbitmq", dir, nil, cmd)
+	b.Log = p.log
+	if err := awaitMQTT(b.CA, 90*time.Second, p.alive, nil, b.URLs()...); err != nil {
+		err = fmt.Errorf("%w\n%s", err, p.log())
+		p.stop()
+		epmd.stop()
+		return nil, err
+	}
+	return b, nil
+}
+
+func writeRabbitConfig(t testing.TB, dir string, b *Broker, ports map[string]int) {
+	t.Helper()
+	cert := b.CA.Issue(t, CertOptions{})
+	certFile := writeFile(t, dir, "cert.pem", cert.CertPEM)
+	keyFile := writeFile(t, dir, "key.pem", cert.KeyPEM)
+	caFile := writeFile(t, dir, "ca.pem", b.CAPEM)
+	writeFile(t, dir, "enabled_plugins", "[rabbitmq_mqtt,rabbitmq_web_mqtt].\n")
+	writeFile(t, dir, "rabbitmq.conf", strings.Join([]string{
+		fmt.Sprintf("listeners.tcp.1 = 127.0.0.1:%d", ports["amqp"]),
+		fmt.Sprintf("mqtt.listeners.tcp.1 = 127.0.0.1:%d", ports["mqtt"]),
+		fmt.Sprintf("mqtt.listeners.ssl.1 = 127.0.0.1:%d", ports["mqtts"]),
+		"web_mqtt.tcp.ip = 127.0.0.1",
+		fmt.Sprintf("web_mqtt.tcp.port = %d", ports["ws"]),
+		"web_mqtt.ssl.ip = 127.0.0.1",
+		fmt.Sprintf("web_mqtt.ssl.port = %d", ports["wss"]),
+		"web_mqtt.ssl.certfile = " + certFile,
+		"web_mqtt.ssl.keyfile = " + keyFile,
+		"web_mqtt.ssl.cacertfile = " + caFile,
+		"ssl_options.certfile = " + certFile,
+		"ssl_options.keyfile = " + keyFile,
+		"ssl_options.cacertfile = " + caFile,
+		"load_definitions = " + writeFile(t, dir, "definitions.json", rabbitDefinitions(b.Username, b.Password)),
+		"disk_free_limit.absolute = 10MB",
+		"",
+	}, "\n"))
+	home := filepath.Join(dir, "home")
+	if err := os.Mkdir(home, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("chown", "rabbitmq", home).CombinedOutput(); err != nil {
+		t.Fatalf("chown: %v\n%s", err, out)
+	}
+}
+
+// rabbitDefinitions is the schema of users and permissions. With definitions loaded RabbitMQ makes no default user, so
+// guest is in it too.
+func rabbitDefinitions(username, password string) string {
+	type object = map[string]any
+	user := func(name, password string) object {
+		// Four bytes of salt before the SHA-256 of salt and password (RabbitMQ, "Passwords").
+		salt := []byte{1, 2, 3, 4}
+		sum := sha256.Sum256(append(slices.Clone(salt), password...))
+		return object{"name": name, "password_hash": base64.StdEncoding.EncodeToString(append(salt, sum[:]...)),
+			"hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ""}
+	}
+	permission := func(name string) object {
+		return object{"user": name, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
+	}
+	data, _ := json.Marshal(object{
+		"users":       []object{user(username, password), user("guest", "guest")},
+		"vhosts":      []object{{"name": "/"}},
+		"permissions": []object{permission(username), permission("guest")},
+	}) // strings alone cannot fail
+	return string(data)
+}
+
+func portsOf(ports map[string]int) []int {
+	var all []int
+	for _, port := range ports {
+		all = append(all, port)
+	}
+	return all
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
