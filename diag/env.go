@@ -93,12 +93,12 @@ func (s *Stash) Take(name string) (io.Closer, bool) {
 	return item, ok
 }
 
-// Has tells whether an item is there.
-func (s *Stash) Has(name string) bool {
+// Borrow returns an item and leaves it in the stash, which closes it at the end: for a session that several checks share.
+func (s *Stash) Borrow(name string) (io.Closer, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, ok := s.items[name]
-	return ok
+	item, ok := s.items[name]
+	return item, ok
 }
 
 // Close closes everything that nobody took, and from then on everything that is put.

@@ -2,4 +2,4 @@ package probe
 
 import "mqttdoctor/diag"
 
-var peerProbes = []diag.Probe{}
+var peerProbes = []diag.Probe{peerTransports, peerListen}

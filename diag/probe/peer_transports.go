@@ -1,0 +1,144 @@
+package probe
+
+import (
+	"context"
+	"net"
+	"slices"
+	"time"
+
+	"mqttdoctor/diag"
+)
+
+// peerTransports asks the listener at the asked port what it speaks in place of what was asked: each of the other three
+// transports on a connection of its own, side by side. A wrong transport cannot be named from the connection that fails.
+var peerTransports = diag.Probe{
+	ID: "peer.transports", Layer: diag.LayerTCP, Depth: diag.DepthQuick,
+	Needs: []diag.ProbeID{checkResolve},
+	Ready: func(v *diag.View) diag.Decision {
+		return overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, transportInDoubt)
+	},
+	Subjects: func(v *diag.View) []diag.Subject {
+		var out []diag.Subject
+		for _, s := range []diag.Scheme{diag.SchemeMQTT, diag.SchemeMQTTS, diag.SchemeWS, diag.SchemeWSS} {
+			if s != v.Target.Scheme {
+				out = append(out, diag.Subject{Name: string(s), Value: s})
+			}
+		}
+		return out
+	},
+	Budget: 12 * time.Second, // a handshake and a CONNECT of the usual time-out each
+	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
+		address, ok := reachable(env.View)
+		scheme, isScheme := s.Value.(diag.Scheme)
+		if !ok || !isScheme {
+			return diag.Skipped(diag.N("skip.no_tcp"))
+		}
+		r := askedRoute(env.Target, address).with(purposeOf(env.Target.Scheme, scheme), string(scheme), func(r *route) {
+			r.Transport = scheme
+			if scheme.IsWebSocket() && r.WS.Path == "" {
+				r.WS.Path = "/mqtt"
+				r.WS.Subprotocols = subprotocolsFor(r.MQTT.Version)
+			}
+			// The same version for every try: a broker that does not know MQTT 5 closes without a word, and would pass for
+			// no broker at all. Every broker knows 3.1.1.
+			if env.Target.Protocol == diag.VersionAuto {
+				r.MQTT.Version = diag.Version311
+			}
+		})
+		a, l := walk(ctx, env, r, upToMQTT)
+		defer l.Close()
+		return attemptResult(a)
+	},
+}
+
+// purposeOf says what a change of transport varies first: TLS or its absence where that differs, else WebSocket or its
+// absence. The attempt's transport tells the rest.
+func purposeOf(asked, tried diag.Scheme) diag.Purpose {
+	switch {
+	case asked.IsWebSocket() == tried.IsWebSocket() && tried.UsesTLS():
+		return diag.PurposeTLS
+	case asked.IsWebSocket() == tried.IsWebSocket():
+		return diag.PurposePlain
+	case tried.IsWebSocket():
+		return diag.PurposeWebSocket
+	}
+	return diag.PurposeRaw
+}
+
+// transportInDoubt tells whether what came of the asked path leaves open that the listener speaks another transport: not
+// where it answered in the asked one.
+func transportInDoubt(v *diag.View) bool {
+	for _, s := range diag.SeenBy[*diag.MQTTConnect](v, checkMQTT) {
+		if s.Seen.Code >= 0 {
+			return false
+		}
+	}
+	for _, s := range diag.SeenBy[*diag.WSUpgrade](v, checkWS) {
+		if s.Seen.HTTP() && brokenAt(v) == diag.LayerWS {
+			// HTTP it is; TLS in front of it may be what is wrong ("plain HTTP request sent to HTTPS port" is a 400).
+			return s.Seen.Status == 400 && !v.Target.Scheme.UsesTLS()
+		}
+	}
+	if brokenAt(v) == diag.LayerTLS {
+		return !slices.ContainsFunc(diag.SeenBy[*diag.TLSHandshake](v, checkTLS),
+			func(s diag.Sight[*diag.TLSHandshake]) bool { return s.Seen.ServerHello })
+	}
+	return true
+}
+
+// peerListen connects, says nothing and listens: a server that speaks first names itself, and one that ends the connection
+// unasked does so whatever is sent.
+var peerListen = diag.Probe{
+	ID: "peer.listen", Layer: diag.LayerTCP, Depth: diag.DepthQuick,
+	Needs: []diag.ProbeID{checkResolve},
+	Ready: func(v *diag.View) diag.Decision {
+		return overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, transportInDoubt)
+	},
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		address, ok := reachable(env.View)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_tcp"))
+		}
+		r := askedRoute(env.Target, address).with(diag.PurposeListen, "", nil)
+		tcp, conn := dialTCP(ctx, env, r)
+		if conn == nil {
+			return attemptResult(&diag.Attempt{Purpose: diag.PurposeListen, Address: address, Transport: r.Transport, TCP: tcp})
+		}
+		defer conn.Close()
+		o := listen(ctx, conn, listenFor(env.Options.Timeout, roundTrip(env.View, address)))
+		o.Purpose, o.Address, o.Sent = diag.PurposeListen, address, "nothing"
+		args := []string{"address", address, "duration", diag.FormatMS(o.Took) + " ms"}
+		switch {
+		case len(o.First) > 0:
+			return diag.Passed(o, diag.N("step.peer.listen.spoke", append(args, "protocol", orUnknown(o.Speaks), "banner", o.Banner)...))
+		case o.Outcome == diag.OutcomeSilent:
+			return diag.Passed(o, diag.N("step.peer.listen.silent", args...))
+		}
+		return diag.Warned(o, diag.N("step.peer.listen.ended", args...))
+	},
+}
+
+// listenFor is how long a server that speaks first may take: SSH and SMTP greet at once, with a reverse lookup in a second.
+func listenFor(timeout, rtt time.Duration) time.Duration { return min(timeout, 1200*time.Millisecond+2*rtt) }
+
+// listen reads what comes unasked.
+func listen(ctx context.Context, conn net.Conn, d time.Duration) *diag.PeerAnswer {
+	o := &diag.PeerAnswer{}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	begun := time.Now()
+	_ = conn.SetReadDeadline(begun.Add(d))
+	buf := make([]byte, maxFirstBytes)
+	n, err := conn.Read(buf)
+	o.Took = time.Since(begun)
+	if n > 0 {
+		o.Outcome, o.First = diag.OutcomeOK, buf[:n]
+		o.Speaks, o.Banner = speaks(o.First)
+		return o
+	}
+	o.Outcome = outcomeOf(err)
+	if o.Outcome != diag.OutcomeSilent {
+		o.Error = err.Error()
+	}
+	return o
+}
