@@ -119,7 +119,9 @@ var peerListen = diag.Probe{
 }
 
 // listenFor is how long a server that speaks first may take: SSH and SMTP greet at once, with a reverse lookup in a second.
-func listenFor(timeout, rtt time.Duration) time.Duration { return min(timeout, 1200*time.Millisecond+2*rtt) }
+func listenFor(timeout, rtt time.Duration) time.Duration {
+	return min(timeout, 1200*time.Millisecond+2*rtt)
+}
 
 // listen reads what comes unasked.
 func listen(ctx context.Context, conn net.Conn, d time.Duration) *diag.PeerAnswer {
