@@ -39,13 +39,14 @@ func Conclude(v *View, rules []Rule) Conclusion {
 		verdicts[r.Code] = verdict
 		held[r.Code] = verdict.holds
 	}
-	hidden, causedBy := relations(rules, held)
+	hidden, causedBy := relations(rules, verdicts)
 	var c Conclusion
 	for _, r := range rules {
 		if !held[r.Code] || hidden[r.Code] {
 			continue
 		}
 		f := verdicts[r.Code].finding
+		f.hides = nil
 		f.Code, f.Layer, f.CausedBy = r.Code, r.Code.Layer(), causedBy[r.Code]
 		if f.Severity == "" {
 			f.Severity = r.Severity
@@ -75,17 +76,17 @@ func Conclude(v *View, rules []Rule) Conclusion {
 }
 
 // relations works out which held causes are hidden by another held one, and which follow from another.
-func relations(rules []Rule, held map[Code]bool) (hidden map[Code]bool, causedBy map[Code]Code) {
+func relations(rules []Rule, verdicts map[Code]Verdict) (hidden map[Code]bool, causedBy map[Code]Code) {
 	hidden, causedBy = map[Code]bool{}, map[Code]Code{}
 	for _, r := range rules {
-		if !held[r.Code] || hidden[r.Code] {
+		if !verdicts[r.Code].holds || hidden[r.Code] {
 			continue
 		}
-		for _, code := range r.Hides {
+		for _, code := range slices.Concat(r.Hides, verdicts[r.Code].finding.hides) {
 			hidden[code] = true
 		}
 		for _, code := range r.Causes {
-			if _, known := causedBy[code]; !known && held[code] {
+			if _, known := causedBy[code]; !known && verdicts[code].holds {
 				causedBy[code] = r.Code
 			}
 		}

@@ -97,6 +97,9 @@ const (
 	EvAuthMethod        EvidenceKey = "mqtt.auth_method"
 	EvConnack           EvidenceKey = "mqtt.connack"
 	EvKeepAlive         EvidenceKey = "mqtt.keepalive"
+	EvHeld              EvidenceKey = "mqtt.held"
+	EvFurtherRefused    EvidenceKey = "mqtt.further_refused"
+	EvRetryWorked       EvidenceKey = "mqtt.retry_worked"
 
 	EvTopic        EvidenceKey = "msg.topic"
 	EvFilter       EvidenceKey = "msg.filter"

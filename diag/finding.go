@@ -38,6 +38,15 @@ type Finding struct {
 	CausedBy   Code        `json:"caused_by,omitempty"`
 	// Readings are the causes that remain possible where nothing observable decides.
 	Readings []Code `json:"readings,omitempty"`
+
+	hides []Code
+}
+
+// Hiding returns the finding with further causes that are nothing but this one seen from elsewhere; they add to what the
+// rule hides always.
+func (f Finding) Hiding(codes ...Code) Finding {
+	f.hides = append(f.hides, codes...)
+	return f
 }
 
 // Suggestion is a change to the target that was tried and works, as a JSON merge patch (RFC 7396) of the target's input.

@@ -18,12 +18,15 @@ type MQTTConnect struct {
 	Transport Scheme  `json:"transport"`
 	Version   Version `json:"version"`
 	// What was sent, without secrets.
-	ClientID     string `json:"client_id"`     // as sent; a temporary one begins with "mqttdoctor-"
-	OwnClientID  bool   `json:"own_client_id"` // the user's own
-	Credentials  bool   `json:"credentials"`   // user name or password sent
-	KeepAliveS   int    `json:"keepalive_s"`
-	CleanStart   bool   `json:"clean_start"`
-	ConnectBytes int    `json:"connect_bytes,omitempty"`
+	ClientID    string `json:"client_id"`     // as sent; a temporary one begins with "mqttdoctor-"
+	OwnClientID bool   `json:"own_client_id"` // the user's own
+	Credentials bool   `json:"credentials"`   // user name or password sent
+	// CredentialsWithheld tells that the user gave some and they were not sent, because this connection is less
+	// trustworthy than what was asked for: no TLS where TLS was asked, or a certificate that is not trusted.
+	CredentialsWithheld bool `json:"credentials_withheld,omitempty"`
+	KeepAliveS          int  `json:"keepalive_s"`
+	CleanStart          bool `json:"clean_start"`
+	ConnectBytes        int  `json:"connect_bytes,omitempty"`
 
 	// Outcome: ok (CONNACK accepts), refused (CONNACK with a code, or DISCONNECT in MQTT 5 before it), silent, closed,
 	// reset, other_protocol, malformed.
@@ -41,7 +44,9 @@ type MQTTConnect struct {
 	Alert          *TLSAlert     `json:"alert,omitempty"`         // TLS alert in place of the answer
 	WSText         bool          `json:"ws_text,omitempty"`       // the answer came in a WebSocket text frame
 	WSCloseCode    int           `json:"ws_close_code,omitempty"` // WebSocket close code, where one came
-	WSCloseReason  string        `json:"ws_close_reason,omitempty"`
+	// Earlier are the CONNECTs in newer versions that were tried before this one, where the version was left open.
+	Earlier       []*MQTTConnect `json:"earlier,omitempty"`
+	WSCloseReason string         `json:"ws_close_reason,omitempty"`
 
 	Props *ConnackProps `json:"props,omitempty"` // MQTT 5 alone
 }

@@ -1,5 +1,676 @@
 package rule
 
-import "mqttdoctor/diag"
+import (
+	"slices"
+	"strconv"
+	"strings"
 
-var mqttRules = []diag.Rule{}
+	"mqttdoctor/diag"
+)
+
+// Return codes of MQTT 3.1.1 3.2.2.3 and reason codes of MQTT 5.0 3.2.2.2 that the rules tell apart.
+const (
+	v3Version       = 1
+	v3Identifier    = 2
+	v3Unavailable   = 3
+	v3BadLogin      = 4
+	v3NotAuthorized = 5
+
+	v5Unspecified     = 0x80
+	v5Malformed       = 0x81
+	v5Protocol        = 0x82
+	v5Implementation  = 0x83
+	v5Version         = 0x84
+	v5Identifier      = 0x85
+	v5BadLogin        = 0x86
+	v5NotAuthorized   = 0x87
+	v5Unavailable     = 0x88
+	v5Busy            = 0x89
+	v5Banned          = 0x8A
+	v5AuthMethod      = 0x8C
+	v5PacketTooLarge  = 0x95
+	v5QuotaExceeded   = 0x97
+	v5UseAnother      = 0x9C
+	v5ServerMoved     = 0x9D
+	v5RateExceeded    = 0x9F
+	v5TakenOver       = 0x8E
+	noCode            = -1
+	checkNoCreds      = diag.ProbeID("mqtt.without_credentials")
+	checkOtherID      = diag.ProbeID("mqtt.other_client_id")
+	checkVersions     = diag.ProbeID("mqtt.versions")
+	checkKeepAlive    = diag.ProbeID("mqtt.keepalive")
+	checkShortConnect = diag.ProbeID("mqtt.short_connect")
+	checkHeld         = diag.ProbeID("mqtt.limit")
+)
+
+// isCode tells whether a refusal bears one of the codes of its own version.
+func isCode(c *diag.MQTTConnect, v3, v5 []int) bool {
+	if c.Outcome != diag.OutcomeRefused {
+		return false
+	}
+	if c.Version == diag.Version5 {
+		// Brokers that know no MQTT 5 answer it with a 3.1.1 CONNACK.
+		return slices.Contains(v5, c.Code) || slices.Contains(v3, c.Code)
+	}
+	return slices.Contains(v3, c.Code)
+}
+
+func versionRefused(c *diag.MQTTConnect) bool { return isCode(c, []int{v3Version}, []int{v5Version}) }
+func idRefused(c *diag.MQTTConnect) bool      { return isCode(c, []int{v3Identifier}, []int{v5Identifier}) }
+func loginRefused(c *diag.MQTTConnect) bool {
+	return isCode(c, []int{v3BadLogin, v3NotAuthorized}, []int{v5BadLogin, v5NotAuthorized})
+}
+
+// withoutAnswer tells whether the peer took the CONNECT and ended the connection without a CONNACK.
+func withoutAnswer(c *diag.MQTTConnect) bool {
+	return c.Code < 0 && c.Outcome.Ended() && len(c.First) == 0
+}
+
+var mqttRules = []diag.Rule{
+	{Code: "mqtt.provider_rule", Severity: diag.SeverityCritical,
+		Awaits:     []diag.ProbeID{checkMQTT, checkOtherID, checkNoCreds, "tls.alpn"},
+		LookAlikes: []diag.Code{"mqtt.bad_credentials", "mqtt.client_id_rejected", "mqtt.closed_without_connack"},
+		Hides: []diag.Code{"mqtt.bad_credentials", "mqtt.auth_required", "mqtt.client_id_rejected", "mqtt.not_authorized",
+			"mqtt.closed_without_connack", "mqtt.no_connack", "mqtt.version_unsupported"},
+		When: providerRule},
+	{Code: "mqtt.version_unsupported", Severity: diag.SeverityCritical,
+		Sources:    []string{"[MQTT-3.1.2-2]", "MQTT 5.0 3.1.2.2", "MQTT 3.1.1 3.1.2.2"},
+		Awaits:     []diag.ProbeID{checkMQTT, checkVersions, checkOtherID},
+		LookAlikes: []diag.Code{"mqtt.closed_without_connack", "mqtt.no_connack", "mqtt.not_mqtt", "mqtt.client_id_rejected", "mqtt.bad_credentials"},
+		Hides:      []diag.Code{"mqtt.closed_without_connack", "mqtt.no_connack"},
+		When:       versionUnsupported},
+	{Code: "mqtt.use_another_server", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 5.0 4.11", "MQTT 5.0 3.2.2.3.16"},
+		Awaits:     []diag.ProbeID{checkMQTT},
+		LookAlikes: []diag.Code{"mqtt.server_unavailable", "mqtt.server_busy"},
+		When:       useAnotherServer},
+	{Code: "mqtt.banned", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 5.0 3.2.2.2"},
+		Awaits:     []diag.ProbeID{checkMQTT},
+		LookAlikes: []diag.Code{"mqtt.not_authorized", "mqtt.bad_credentials", "mqtt.server_busy"},
+		When:       codeRule([]int{}, []int{v5Banned})},
+	{Code: "mqtt.auth_method", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 5.0 4.12"},
+		Awaits:     []diag.ProbeID{checkMQTT},
+		LookAlikes: []diag.Code{"mqtt.bad_credentials", "mqtt.auth_required", "mqtt.not_authorized"},
+		When:       authMethod},
+	{Code: "mqtt.connection_limit", Severity: diag.SeverityCritical,
+		Awaits:     []diag.ProbeID{checkMQTT, checkHeld},
+		LookAlikes: []diag.Code{"mqtt.server_unavailable", "mqtt.server_busy", "mqtt.closed_without_connack"},
+		Hides:      []diag.Code{"mqtt.server_unavailable", "mqtt.server_busy"},
+		When:       connectionLimit},
+	{Code: "mqtt.server_unavailable", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 3.1.1 3.2.2.3", "MQTT 5.0 3.2.2.2"},
+		Awaits:     []diag.ProbeID{checkMQTT},
+		LookAlikes: []diag.Code{"mqtt.server_busy", "mqtt.connection_limit", "mqtt.not_authorized"},
+		When:       codeRule([]int{v3Unavailable}, []int{v5Unavailable})},
+	{Code: "mqtt.server_busy", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 5.0 3.2.2.2"},
+		Awaits:     []diag.ProbeID{checkMQTT},
+		LookAlikes: []diag.Code{"mqtt.server_unavailable", "mqtt.banned"},
+		When:       codeRule([]int{}, []int{v5Busy, v5QuotaExceeded, v5RateExceeded})},
+	{Code: "mqtt.connect_too_large", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 5.0 3.1.2.11.4", "MQTT 5.0 3.2.2.2"},
+		Awaits:     []diag.ProbeID{checkMQTT, checkShortConnect},
+		LookAlikes: []diag.Code{"mqtt.closed_without_connack", "mqtt.bad_credentials", "net.mtu_blackhole", "mqtt.no_connack"},
+		Hides:      []diag.Code{"mqtt.closed_without_connack", "mqtt.no_connack", "mqtt.auth_required"},
+		When:       connectTooLarge},
+	{Code: "mqtt.keepalive_rejected", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 5.0 3.1.2.10"},
+		Awaits:     []diag.ProbeID{checkMQTT, checkKeepAlive},
+		LookAlikes: []diag.Code{"mqtt.client_id_rejected", "mqtt.closed_without_connack"},
+		Hides:      []diag.Code{"mqtt.client_id_rejected", "mqtt.closed_without_connack"},
+		When:       keepAliveRejected},
+	{Code: "mqtt.client_id_rejected", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 5.0 3.1.3.1", "MQTT 3.1.1 3.1.3.1", "[MQTT-3.1.3-8]"},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOtherID, checkKeepAlive},
+		LookAlikes: []diag.Code{"mqtt.keepalive_rejected", "mqtt.not_authorized", "mqtt.bad_credentials", "mqtt.version_unsupported"},
+		When:       clientIDRejected},
+	{Code: "mqtt.auth_required", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 3.1.1 3.2.2.3", "MQTT 5.0 3.2.2.2"},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOtherID},
+		LookAlikes: []diag.Code{"mqtt.bad_credentials", "mqtt.not_authorized", "tls.client_cert_required"},
+		When:       authRequired},
+	{Code: "mqtt.not_authorized", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 3.1.1 3.2.2.3", "MQTT 5.0 3.2.2.2"},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOtherID, checkNoCreds},
+		LookAlikes: []diag.Code{"mqtt.bad_credentials", "mqtt.auth_required", "mqtt.client_id_rejected"},
+		When:       notAuthorized},
+	{Code: "mqtt.bad_credentials", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 3.1.1 3.2.2.3", "MQTT 5.0 3.2.2.2"},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOtherID, checkNoCreds},
+		LookAlikes: []diag.Code{"mqtt.auth_required", "mqtt.not_authorized", "mqtt.client_id_rejected"},
+		When:       badCredentials},
+	{Code: "mqtt.not_mqtt", Severity: diag.SeverityCritical,
+		Awaits:     []diag.ProbeID{checkMQTT, "peer.transports", "peer.paths", "peer.listen", "tcp.ports"},
+		LookAlikes: []diag.Code{"ws.expected", "tls.required", "tls.plaintext_peer", "mqtt.no_connack", "tcp.wrong_port"},
+		Hides:      []diag.Code{"mqtt.no_connack", "mqtt.closed_without_connack", "tcp.closed_on_accept", "tls.handshake_closed", "tls.handshake_timeout"},
+		When:       notMQTT},
+	{Code: "mqtt.no_connack", Severity: diag.SeverityCritical,
+		Sources:    []string{"[MQTT-3.1.4-5]", "MQTT 5.0 3.1.4"},
+		Awaits:     []diag.ProbeID{checkMQTT, "peer.transports", "peer.paths", "peer.listen", checkVersions, "tcp.absurd_port", "tcp.ports", "net.mtu", "tls.alpn"},
+		LookAlikes: []diag.Code{"mqtt.closed_without_connack", "mqtt.not_mqtt", "tls.required", "ws.expected", "tcp.accepts_everything", "net.mtu_blackhole"},
+		When:       noConnack},
+	{Code: "mqtt.closed_without_connack", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 5.0 3.1.4", "MQTT 5.0 4.13"},
+		Awaits:     []diag.ProbeID{checkMQTT, checkVersions, "peer.transports", "peer.paths", "peer.listen", "tcp.proxy_header", checkOtherID, checkNoCreds, checkShortConnect, checkKeepAlive},
+		LookAlikes: []diag.Code{"tcp.closed_on_accept", "tcp.proxy_protocol_expected", "mqtt.version_unsupported", "mqtt.connect_too_large", "tls.required", "mqtt.no_connack"},
+		When:       closedWithoutConnack},
+}
+
+// refusal is the asked CONNECT where the broker answered and declined.
+func refusal(v *diag.View) (diag.Sight[*diag.MQTTConnect], diag.Verdict, bool) {
+	c, ok := askedConnect(v)
+	switch {
+	case !ok:
+		return c, diag.Open(), false
+	case c.Seen.Accepted():
+		return c, diag.Excluded(diag.N("because.connack_accepted")), false
+	case c.Seen.Outcome != diag.OutcomeRefused:
+		return c, diag.Excluded(diag.N("because.no_connack_came")), false
+	}
+	return c, diag.Verdict{}, true
+}
+
+func connectFinding(c diag.Sight[*diag.MQTTConnect]) diag.Finding {
+	return diag.Finding{Step: c.Step.ID, Evidence: c.Step.Evidence, Args: diag.Args{
+		"code": diag.CodeText(max(c.Seen.Code, 0), c.Seen.Version), "reason": c.Seen.Reason, "reason_string": c.Seen.ReasonString,
+		"version": string(c.Seen.Version), "client_id": c.Seen.ClientID, "keepalive": strconv.Itoa(c.Seen.KeepAliveS),
+		"duration": diag.FormatMS(c.Seen.Took) + " ms",
+	}}
+}
+
+func excludedByCode(c *diag.MQTTConnect) diag.Verdict {
+	return diag.Excluded(diag.N("because.connack_code", "code", diag.CodeText(c.Code, c.Version), "reason", c.Reason))
+}
+
+// codeRule concludes a cause from the CONNACK's code alone.
+func codeRule(v3, v5 []int) func(*diag.View) diag.Verdict {
+	return func(v *diag.View) diag.Verdict {
+		c, no, ok := refusal(v)
+		if !ok {
+			return no
+		}
+		if !isCode(c.Seen, v3, v5) {
+			return excludedByCode(c.Seen)
+		}
+		return diag.Holds(connectFinding(c))
+	}
+}
+
+// versionUnsupported needs a refusal of the asked version (by code or by a close) and another version that works. In auto
+// no version was asked for: falling back is what a client does then.
+func versionUnsupported(v *diag.View) diag.Verdict {
+	c, ok := askedConnect(v)
+	if !ok {
+		return diag.Open()
+	}
+	o := c.Seen
+	if o.Accepted() {
+		return diag.Excluded(diag.N("because.connack_accepted"))
+	}
+	var works []string
+	for _, s := range attempts(v, diag.PurposeVersion) {
+		// A login that is refused shows the version understood.
+		if s.Seen.MQTT != nil && s.Seen.MQTT.Version != o.Version && s.Seen.SpeaksMQTT() && !versionRefused(s.Seen.MQTT) {
+			works = append(works, string(s.Seen.MQTT.Version))
+		}
+	}
+	slices.Sort(works)
+	works = slices.Compact(works)
+	byCode := versionRefused(o)
+	switch {
+	case byCode && len(works) == 0:
+		// The broker itself says that it does not take this version.
+	case o.Code >= 0 && !byCode:
+		return excludedByCode(o)
+	case len(works) == 0:
+		return diag.Excluded(diag.N("because.no_version_works"))
+	case !byCode && !withoutAnswer(o):
+		return diag.Excluded(diag.N("because.connect_stayed_open"))
+	}
+	f := connectFinding(c)
+	f.Args["versions"] = strings.Join(works, ", ")
+	if !byCode {
+		f.Variant = "closed"
+		// The other version went with a temporary client id: where the user's own id was sent, that may be the difference.
+		if o.OwnClientID && !otherIDFails(v, o.Version) {
+			f.Confidence = diag.Likely
+		}
+	}
+	for _, version := range diag.Versions {
+		if s, ok := first(attempts(v, diag.PurposeVersion), func(a *diag.Attempt) bool {
+			return a.Accepted() && a.MQTT.Version == version
+		}); ok {
+			f.Suggestion = &diag.Suggestion{Protocol: s.Seen.MQTT.Version}
+			break
+		}
+	}
+	return diag.Holds(f)
+}
+
+// otherIDFails tells whether a temporary client id met the same end in the same version: then it is not the id.
+func otherIDFails(v *diag.View, version diag.Version) bool {
+	_, ok := first(attempts(v, diag.PurposeOtherClientID), func(a *diag.Attempt) bool {
+		return a.MQTT != nil && a.MQTT.Version == version && withoutAnswer(a.MQTT)
+	})
+	return ok
+}
+
+func useAnotherServer(v *diag.View) diag.Verdict {
+	c, no, ok := refusal(v)
+	if !ok {
+		return no
+	}
+	if !isCode(c.Seen, nil, []int{v5UseAnother, v5ServerMoved}) {
+		return excludedByCode(c.Seen)
+	}
+	f := connectFinding(c)
+	if c.Seen.Code == v5ServerMoved {
+		f.Variant = "moved"
+	}
+	if p := c.Seen.Props; p != nil && p.ServerReference != "" {
+		f.Args["reference"] = p.ServerReference
+		if s, ok := first(attempts(v), func(a *diag.Attempt) bool { return a.Label == "server_reference" && a.Accepted() }); ok {
+			f.Suggestion = &diag.Suggestion{URL: urlOf(v, s.Seen)}
+		}
+	}
+	return diag.Holds(f)
+}
+
+func authMethod(v *diag.View) diag.Verdict {
+	c, no, ok := refusal(v)
+	if !ok {
+		return no
+	}
+	if !isCode(c.Seen, nil, []int{v5AuthMethod}) {
+		return excludedByCode(c.Seen)
+	}
+	f := connectFinding(c)
+	if p := c.Seen.Props; p != nil {
+		f.Args["method"] = p.AuthenticationMethod
+	}
+	return diag.Holds(f)
+}
+
+// connectionLimit needs several connections held at once by us, the refusal of a further one, and its success after one was
+// closed: see mqtt.limit.
+func connectionLimit(v *diag.View) diag.Verdict {
+	for _, s := range diag.Seen[*diag.HeldConnections](v) {
+		if s.Seen.Refused && s.Seen.RetryWorked {
+			return diag.Holds(diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence,
+				Args: diag.Args{"count": strconv.Itoa(s.Seen.Held)}})
+		}
+		if s.Seen.Held > 0 {
+			return diag.Excluded(diag.N("because.held_connections", "count", strconv.Itoa(s.Seen.Held)))
+		}
+	}
+	return diag.Open()
+}
+
+func connectTooLarge(v *diag.View) diag.Verdict {
+	c, ok := askedConnect(v)
+	if !ok {
+		return diag.Open()
+	}
+	o := c.Seen
+	if o.Accepted() {
+		return diag.Excluded(diag.N("because.connack_accepted"))
+	}
+	f := connectFinding(c)
+	f.Args["length"] = strconv.Itoa(o.ConnectBytes)
+	if isCode(o, nil, []int{v5PacketTooLarge}) {
+		return diag.Holds(f)
+	}
+	if o.Code >= 0 && !isCode(o, nil, []int{v5Unspecified, v5Malformed, v5Protocol, v5Implementation, v5QuotaExceeded}) {
+		return excludedByCode(o)
+	}
+	sights := attempts(v, diag.PurposeShortConnect)
+	if s, ok := first(sights, func(a *diag.Attempt) bool { return a.SpeaksMQTT() && a.MQTT.Code != o.Code }); ok {
+		f.Confidence = diag.Likely
+		f.Evidence = append(f.Evidence, s.Step.Evidence...)
+		return diag.Holds(f)
+	}
+	if len(sights) > 0 {
+		return diag.Excluded(diag.N("because.short_connect_same"))
+	}
+	return diag.Excluded(diag.N("because.connect_is_short", "length", strconv.Itoa(o.ConnectBytes)))
+}
+
+func keepAliveRejected(v *diag.View) diag.Verdict {
+	c, ok := askedConnect(v)
+	if !ok {
+		return diag.Open()
+	}
+	o := c.Seen
+	if o.Accepted() {
+		return diag.Excluded(diag.N("because.connack_accepted"))
+	}
+	if !idRefused(o) && !withoutAnswer(o) && !isCode(o, []int{v3NotAuthorized}, []int{v5Unspecified, v5Protocol, v5Implementation, v5NotAuthorized}) {
+		return diag.Excluded(diag.N("because.not_that_answer"))
+	}
+	sights := attempts(v, diag.PurposeKeepAlive)
+	small, works := first(sights, func(a *diag.Attempt) bool { return a.Accepted() && a.MQTT.KeepAliveS != o.KeepAliveS })
+	control, controlled := first(sights, func(a *diag.Attempt) bool { return a.MQTT != nil && a.MQTT.KeepAliveS == o.KeepAliveS })
+	switch {
+	case !works && len(sights) > 0:
+		return diag.Excluded(diag.N("because.smaller_keepalive_same"))
+	case !works:
+		return diag.Excluded(diag.N("because.keepalive_is_usual", "keepalive", strconv.Itoa(o.KeepAliveS)))
+	case controlled && control.Seen.Accepted():
+		return diag.Excluded(diag.N("because.keepalive_passes_with_other_id"))
+	}
+	f := connectFinding(c)
+	f.Args["suggested"] = strconv.Itoa(small.Seen.MQTT.KeepAliveS)
+	seconds := small.Seen.MQTT.KeepAliveS
+	f.Suggestion = &diag.Suggestion{KeepAlive: &seconds}
+	return diag.Holds(f)
+}
+
+func clientIDRejected(v *diag.View) diag.Verdict {
+	c, no, ok := refusal(v)
+	if !ok {
+		return no
+	}
+	o := c.Seen
+	if !idRefused(o) {
+		return excludedByCode(o)
+	}
+	if s, ok := first(attempts(v, diag.PurposeKeepAlive), func(a *diag.Attempt) bool {
+		return a.Accepted() && a.MQTT.KeepAliveS != o.KeepAliveS
+	}); ok {
+		if _, byKeepAlive := keepAliveRejected(v).Concluded(); byKeepAlive {
+			return diag.Excluded(diag.N("because.keepalive_matters", "suggested", strconv.Itoa(s.Seen.MQTT.KeepAliveS)))
+		}
+	}
+	f := connectFinding(c)
+	f.Args["length"] = strconv.Itoa(len([]rune(o.ClientID)))
+	other := attempts(v, diag.PurposeOtherClientID, diag.PurposeVersion, diag.PurposeOtherAddress)
+	if s, ok := first(other, func(a *diag.Attempt) bool {
+		return a.Accepted() && a.MQTT.ClientID != o.ClientID && (o.OwnClientID || a.MQTT.ClientID == "")
+	}); ok {
+		id := s.Seen.MQTT.ClientID
+		if s.Seen.Purpose == diag.PurposeOtherClientID && s.Seen.MQTT.Version == o.Version {
+			f.Suggestion = &diag.Suggestion{ClientID: &id}
+		}
+		f.Args["suggested"] = id
+	}
+	switch {
+	case !o.OwnClientID:
+		f.Variant = "temporary" // the broker wants ids of its own form
+	case o.Version == diag.Version31 && len([]rune(o.ClientID)) > 23:
+		f.Variant = "long"
+	case strings.IndexFunc(o.ClientID, notLetterOrDigit) >= 0 && len(o.ClientID) <= 23:
+		f.Variant = "characters"
+	case len([]rune(o.ClientID)) > 23:
+		f.Variant = "long"
+	}
+	return diag.Holds(f)
+}
+
+// notLetterOrDigit tells characters that a server need not accept in a client id (MQTT 3.1.1 3.1.3.1).
+func notLetterOrDigit(r rune) bool {
+	return !(r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
+}
+
+// authRequired: nothing was given and the broker wants some. Where the user's own client id was sent, another id decides:
+// a broker that takes that one without a login minds the id.
+func authRequired(v *diag.View) diag.Verdict {
+	c, no, ok := refusal(v)
+	if !ok {
+		return no
+	}
+	o := c.Seen
+	switch {
+	case !loginRefused(o):
+		return excludedByCode(o)
+	case o.CredentialsWithheld:
+		return diag.Open() // we held the login back; the broker may well accept it
+	case o.Credentials:
+		return diag.Excluded(diag.N("because.credentials_were_sent"))
+	}
+	if s, ok := acceptedOtherID(v); ok {
+		return diag.Excluded(diag.N("because.other_client_id_works", "client_id", s.Seen.MQTT.ClientID))
+	}
+	return diag.Holds(connectFinding(c))
+}
+
+// acceptedOtherID is a connection with the same login and another client id that the broker accepted.
+func acceptedOtherID(v *diag.View) (diag.Sight[*diag.Attempt], bool) {
+	c, ok := askedConnect(v)
+	if !ok || !c.Seen.OwnClientID {
+		return diag.Sight[*diag.Attempt]{}, false
+	}
+	return first(attempts(v, diag.PurposeOtherClientID, diag.PurposeVersion), func(a *diag.Attempt) bool {
+		return a.Accepted() && a.MQTT.Credentials == c.Seen.Credentials
+	})
+}
+
+// notAuthorized needs the login known to be right: another client id, or another address, is accepted with it.
+func notAuthorized(v *diag.View) diag.Verdict {
+	c, no, ok := refusal(v)
+	if !ok {
+		return no
+	}
+	o := c.Seen
+	if !loginRefused(o) {
+		return excludedByCode(o)
+	}
+	if s, ok := acceptedOtherID(v); ok {
+		f := connectFinding(c)
+		f.Variant = "client_id"
+		f.Args["suggested"] = s.Seen.MQTT.ClientID
+		if s.Seen.Purpose == diag.PurposeOtherClientID {
+			id := s.Seen.MQTT.ClientID
+			f.Suggestion = &diag.Suggestion{ClientID: &id}
+		}
+		return diag.Holds(f)
+	}
+	if s, ok := first(attempts(v, diag.PurposeOtherAddress), func(a *diag.Attempt) bool {
+		return a.Accepted() && a.MQTT.Credentials == o.Credentials
+	}); ok && o.Credentials {
+		f := connectFinding(c)
+		f.Variant = "address"
+		f.Args["address"] = s.Seen.Address
+		return diag.Holds(f)
+	}
+	return diag.Excluded(diag.N("because.login_never_worked"))
+}
+
+func badCredentials(v *diag.View) diag.Verdict {
+	c, no, ok := refusal(v)
+	if !ok {
+		return no
+	}
+	o := c.Seen
+	switch {
+	case !loginRefused(o):
+		return excludedByCode(o)
+	case !o.Credentials && !o.CredentialsWithheld:
+		return diag.Excluded(diag.N("because.no_credentials_were_sent"))
+	case o.CredentialsWithheld:
+		return diag.Open()
+	}
+	if s, ok := acceptedOtherID(v); ok {
+		return diag.Excluded(diag.N("because.other_client_id_works", "client_id", s.Seen.MQTT.ClientID))
+	}
+	if _, ok := notAuthorized(v).Concluded(); ok {
+		return diag.Excluded(diag.N("because.login_works_elsewhere"))
+	}
+	f := connectFinding(c)
+	if isCode(o, []int{v3NotAuthorized}, []int{v5NotAuthorized}) {
+		// Many brokers answer a wrong password so; the code alone leaves an account without rights as another reading.
+		f.Variant = "not_authorized_code"
+		f.Confidence = diag.Likely
+		f.Readings = []diag.Code{"mqtt.not_authorized"}
+	}
+	if _, ok := first(attempts(v, diag.PurposeNoCredentials), (*diag.Attempt).Accepted); ok {
+		f.Variant = "anonymous_works"
+	}
+	return diag.Holds(f)
+}
+
+// foreign is a protocol other than MQTT that the peer was heard to speak on the asked port, the most direct answer first.
+func foreign(v *diag.View) (protocol, banner, step string, evidence []diag.Evidence) {
+	known := func(p string) bool { return p != "" && p != "mqtt" }
+	for _, s := range diag.SeenBy[*diag.PeerAnswer](v, "peer.listen") {
+		if known(s.Seen.Speaks) {
+			return s.Seen.Speaks, s.Seen.Banner, s.Step.ID, s.Step.Evidence
+		}
+	}
+	for _, s := range diag.SeenBy[*diag.MQTTConnect](v, checkMQTT) {
+		if known(s.Seen.Speaks) && s.Seen.Outcome == diag.OutcomeOther {
+			return s.Seen.Speaks, s.Seen.Banner, s.Step.ID, s.Step.Evidence
+		}
+	}
+	for _, s := range diag.SeenBy[*diag.TLSHandshake](v, checkTLS) {
+		if known(s.Seen.Speaks) && !s.Seen.ServerHello {
+			return s.Seen.Speaks, "", s.Step.ID, s.Step.Evidence
+		}
+	}
+	for _, s := range diag.SeenBy[*diag.WSUpgrade](v, checkWS) {
+		if known(s.Seen.Speaks) && s.Seen.Outcome == diag.OutcomeOther {
+			return s.Seen.Speaks, "", s.Step.ID, s.Step.Evidence
+		}
+	}
+	for _, s := range attempts(v, diag.PurposePlain, diag.PurposeTLS, diag.PurposeWebSocket, diag.PurposeRaw) {
+		a := s.Seen
+		switch {
+		case a.MQTT != nil && a.MQTT.Outcome == diag.OutcomeOther && known(a.MQTT.Speaks):
+			return a.MQTT.Speaks, a.MQTT.Banner, s.Step.ID, s.Step.Evidence
+		case a.WS != nil && a.WS.HTTP() && a.Transport.UsesTLS() == v.Target.Scheme.UsesTLS() && !v.Target.Scheme.IsWebSocket():
+			return "http", a.WS.Server, s.Step.ID, s.Step.Evidence
+		case a.WS != nil && a.WS.Outcome == diag.OutcomeOther && known(a.WS.Speaks):
+			return a.WS.Speaks, "", s.Step.ID, s.Step.Evidence
+		case a.TLS != nil && !a.TLS.ServerHello && known(a.TLS.Speaks):
+			return a.TLS.Speaks, "", s.Step.ID, s.Step.Evidence
+		}
+	}
+	for _, s := range attempts(v, diag.PurposeWebSocket) {
+		// An HTTPS server where TLS was not asked for: whatever it is, it is no broker; tls.required leaves it to us.
+		if a := s.Seen; a.WS != nil && a.WS.HTTP() && !v.Target.Scheme.IsWebSocket() {
+			return "http", a.WS.Server, s.Step.ID, s.Step.Evidence
+		}
+	}
+	return "", "", "", nil
+}
+
+// otherBytes tells whether the peer answered the asked path with bytes that are no known protocol and no MQTT.
+func otherBytes(v *diag.View) (step string, evidence []diag.Evidence, ok bool) {
+	for _, s := range diag.SeenBy[*diag.MQTTConnect](v, checkMQTT) {
+		if s.Seen.Outcome == diag.OutcomeOther || s.Seen.Outcome == diag.OutcomeMalformed {
+			return s.Step.ID, s.Step.Evidence, true
+		}
+	}
+	for _, s := range diag.SeenBy[*diag.TLSHandshake](v, checkTLS) {
+		if s.Seen.Outcome == diag.OutcomeOther && !s.Seen.ServerHello {
+			return s.Step.ID, s.Step.Evidence, true
+		}
+	}
+	for _, s := range diag.SeenBy[*diag.WSUpgrade](v, checkWS) {
+		if s.Seen.Outcome == diag.OutcomeOther {
+			return s.Step.ID, s.Step.Evidence, true
+		}
+	}
+	for _, s := range diag.SeenBy[*diag.PeerAnswer](v, "peer.listen") {
+		if len(s.Seen.First) > 0 {
+			return s.Step.ID, s.Step.Evidence, true
+		}
+	}
+	return "", nil, false
+}
+
+func notMQTT(v *diag.View) diag.Verdict {
+	if c, ok := askedConnect(v); ok && c.Seen.Code >= 0 {
+		return diag.Excluded(diag.N("because.connack_came"))
+	}
+	if s, ok := otherTransport(v); ok {
+		return diag.Excluded(diag.N("because.broker_in_other_transport", "transport", string(s.Seen.Transport)))
+	}
+	if c, ok := askedConnect(v); ok && c.Seen.WSText {
+		return diag.Excluded(diag.N("because.text_frames"))
+	}
+	if up, ok := askedUpgrade(v); ok && up.Seen.HTTP() {
+		return diag.Excluded(diag.N("because.http_answered", "status", statusOf(up.Seen)))
+	}
+	protocol, banner, step, evidence := foreign(v)
+	if protocol == "" {
+		var ok bool
+		if step, evidence, ok = otherBytes(v); !ok {
+			return diag.Excluded(diag.N("because.nothing_said"))
+		}
+		return diag.Holds(diag.Finding{Variant: "unknown", Step: step, Evidence: evidence, Confidence: diag.Likely})
+	}
+	if protocol == "tls" && !v.Target.Scheme.UsesTLS() {
+		return diag.Excluded(diag.N("because.tls_answered"))
+	}
+	return diag.Holds(diag.Finding{Step: step, Evidence: evidence, Args: diag.Args{"protocol": protocolName(protocol), "banner": banner}})
+}
+
+// protocolName writes a recognised protocol as people know it.
+func protocolName(p string) string {
+	names := map[string]string{"http": "HTTP", "ssh": "SSH", "smtp": "SMTP", "ftp": "FTP", "pop3": "POP3", "imap": "IMAP",
+		"amqp": "AMQP", "redis": "Redis", "kafka": "Kafka", "postgresql": "PostgreSQL", "mysql": "MySQL", "tls": "TLS",
+		"telnet": "Telnet", "nats": "NATS", "stomp": "STOMP", "vnc": "VNC", "rdp": "RDP", "memcached": "Memcached"}
+	if name, ok := names[p]; ok {
+		return name
+	}
+	return strings.ToUpper(p)
+}
+
+func noConnack(v *diag.View) diag.Verdict {
+	c, ok := askedConnect(v)
+	switch {
+	case !ok:
+		return diag.Open()
+	case c.Seen.Code >= 0:
+		return diag.Excluded(diag.N("because.connack_came"))
+	case c.Seen.Outcome.Ended():
+		return diag.Excluded(diag.N("because.connection_ended"))
+	case c.Seen.Outcome != diag.OutcomeSilent:
+		return diag.Excluded(diag.N("because.not_that_answer"))
+	}
+	if s, ok := otherTransport(v); ok {
+		return diag.Excluded(diag.N("because.broker_in_other_transport", "transport", string(s.Seen.Transport)))
+	}
+	if s, ok := first(attempts(v, diag.PurposeVersion, diag.PurposeALPN, diag.PurposeSmallSegments), (*diag.Attempt).Accepted); ok {
+		return diag.Excluded(diag.N("because.variation_works", "value", s.Seen.Label))
+	}
+	f := connectFinding(c)
+	f.Args["limit"] = strconv.FormatFloat(v.Options.Timeout.Seconds(), 'f', -1, 64) + " s"
+	return diag.Holds(f)
+}
+
+func closedWithoutConnack(v *diag.View) diag.Verdict {
+	c, ok := askedConnect(v)
+	switch {
+	case !ok:
+		return diag.Open()
+	case c.Seen.Code >= 0:
+		return diag.Excluded(diag.N("because.connack_came"))
+	case c.Seen.Alert != nil:
+		return diag.Excluded(diag.N("because.tls_alert", "alert", c.Seen.Alert.String()))
+	case !c.Seen.Outcome.Ended():
+		return diag.Excluded(diag.N("because.connection_stayed_open"))
+	}
+	if s, ok := otherTransport(v); ok {
+		return diag.Excluded(diag.N("because.broker_in_other_transport", "transport", string(s.Seen.Transport)))
+	}
+	if s, ok := first(attempts(v, diag.PurposeVersion, diag.PurposeProxyHeader, diag.PurposeShortConnect, diag.PurposeALPN),
+		(*diag.Attempt).SpeaksMQTT); ok {
+		return diag.Excluded(diag.N("because.variation_works", "value", s.Seen.Label))
+	}
+	f := connectFinding(c)
+	if s, ok := acceptedOtherID(v); ok {
+		f.Variant = "client_id"
+		f.Args["suggested"] = s.Seen.MQTT.ClientID
+		if s.Seen.Purpose == diag.PurposeOtherClientID {
+			id := s.Seen.MQTT.ClientID
+			f.Suggestion = &diag.Suggestion{ClientID: &id}
+		}
+	} else if s, ok := first(attempts(v, diag.PurposeNoCredentials), (*diag.Attempt).SpeaksMQTT); ok {
+		f.Variant = "credentials"
+		f.Evidence = append(f.Evidence, s.Step.Evidence...)
+	}
+	return diag.Holds(f)
+}
