@@ -62,8 +62,8 @@ var AllBrokers = []struct {
 	{"mochi", func(t testing.TB) *Broker { return Mochi(t, MochiOptions{}) }},
 }
 
-// connect311 is an MQTT 3.1.1 CONNECT with Clean Session, Keep Alive 10 s and the client id "ready".
-var connect311 = []byte{0x10, 17, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 10, 0, 5, 'r', 'e', 'a', 'd', 'y'}
+// connect311 is an MQTT 3.1.1 CONNECT with Clean Session, Keep Alive 60 s and the client id "ready".
+var connect311 = []byte{0x10, 17, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 60, 0, 5, 'r', 'e', 'a', 'd', 'y'}
 
 // awaitMQTT waits until each URL answers a CONNECT of MQTT 3.1.1 with a CONNACK of whatever code. It gives up after
 // limit, or at once when alive (may be nil) tells that the broker is gone.

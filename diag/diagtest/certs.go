@@ -352,6 +352,7 @@ func makeWorldDir(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("making a folder: %v", err)
 	}
+	reap("remove", dir) // should the test binary die before it cleans up
 	return dir
 }
 

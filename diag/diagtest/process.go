@@ -96,7 +96,7 @@ while read -r what arg; do
 	remove) dirs="$dirs $arg" ;;
 	esac
 done
-for k in $kills; do kill -KILL -- "-$k" 2>/dev/null; done
+for k in $kills; do kill -s KILL -- "-$k" 2>/dev/null; done
 for d in $dirs; do case $d in */diagtest-*) rm -rf -- "$d" ;; esac; done
 `
 

@@ -48,8 +48,7 @@ func RabbitMQ(t testing.TB) *Broker {
 
 func startRabbitMQ(t testing.TB) (*Broker, error) {
 	t.Helper()
-	dir := makeWorldDir(t)
-	reap("remove", dir) // not at the end of this test: others use it
+	dir := makeWorldDir(t) // removed with the test binary, not at the end of this test: others use it
 	b := &Broker{Name: "rabbitmq", Host: "127.0.0.1", Versions: []string{"3.1", "3.1.1"},
 		Username: "doctor", Password: "doctor-password", CA: NewCA(t, "rabbitmq test CA")}
 	b.CAPEM = b.CA.PEM
