@@ -1,0 +1,114 @@
+package handlers
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+
+	"github.com/go-chi/chi/v5"
+
+	"mqttdoctor/diag"
+)
+
+// Deps are what the handlers need. Only Runs is required.
+type Deps struct {
+	Runs   Runs
+	Demo   Demo   // nil: this server offers none
+	Health Health // nil: always ready
+	// Probes are listed by GET /checks.
+	Probes []diag.Probe
+	// Version of the program, shown in the API and on pages.
+	Version string
+	// PublicURL is where people reach this server; nil: what the request says.
+	PublicURL *url.URL
+	// ClientAddr tells who asks, for limits; nil: the connection's address.
+	ClientAddr func(*http.Request) netip.Addr
+	// Secure tells whether the request came over HTTPS, perhaps to a trusted proxy; nil: judged by the connection.
+	Secure func(*http.Request) bool
+	// Metrics answers GET /metrics; nil: none.
+	Metrics http.Handler
+	// Asset returns the address of a static file, with its fingerprint; nil: "/static/" and the name.
+	Asset func(name string) string
+	Log   *slog.Logger // nil: none
+}
+
+// Handlers are the pages and endpoints. The zero value is of no use; see [New].
+type Handlers struct {
+	Deps
+}
+
+// New fills in what deps leaves out.
+func New(deps Deps) *Handlers {
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	if deps.ClientAddr == nil {
+		deps.ClientAddr = peerAddr
+	}
+	if deps.Secure == nil {
+		deps.Secure = func(r *http.Request) bool { return r.TLS != nil }
+	}
+	if deps.Asset == nil {
+		deps.Asset = func(name string) string { return "/static/" + name }
+	}
+	return &Handlers{Deps: deps}
+}
+
+// Register adds every route: API, exports, health and pages.
+func (h *Handlers) Register(r chi.Router) {
+	r.NotFound(h.wrap(func(http.ResponseWriter, *http.Request) error { return errNoRoute }))
+	r.MethodNotAllowed(h.wrap(func(http.ResponseWriter, *http.Request) error { return errMethod }))
+	r.Get("/healthz", h.wrap(h.handleHealth))
+	r.Get("/readyz", h.wrap(h.handleReady))
+	if h.Metrics != nil {
+		r.Method(http.MethodGet, "/metrics", h.Metrics)
+	}
+	r.Get("/runs/{id}.json", h.wrap(h.handleExportJSON))
+	r.Route(apiPrefix, func(r chi.Router) {
+		r.Use(noStore)
+		r.Get("/openapi.json", h.wrap(h.handleOpenAPI))
+		r.Post("/runs", h.wrap(h.handleStart))
+		r.Get("/runs/{id}", h.wrap(h.handleReport))
+		r.Delete("/runs/{id}", h.wrap(h.handleDelete))
+		r.Post("/runs/{id}/cancel", h.wrap(h.handleCancel))
+		r.Post("/runs/{id}/rerun", h.wrap(h.handleRerun))
+		r.Get("/runs/{id}/stream", h.wrap(h.handleStream))
+		r.Get("/checks", h.wrap(h.handleChecks))
+		r.Get("/causes", h.wrap(h.handleCauses))
+		r.Get("/demo", h.wrap(h.handleDemo))
+		r.Post("/topic-match", h.wrap(h.handleTopicMatch))
+	})
+	h.RegisterPages(r)
+}
+
+// apiPrefix is the version of the interface: what changes its meaning gets another one.
+const apiPrefix = "/api/v1"
+
+// handlerFunc answers a request or returns why it cannot. After it has begun to write it returns nil.
+type handlerFunc func(http.ResponseWriter, *http.Request) error
+
+// wrap makes a handler of a function that returns errors.
+func (h *Handlers) wrap(f handlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := f(w, r); err != nil {
+			h.fail(w, r, err)
+		}
+	}
+}
+
+// noStore keeps answers out of caches: a report may be deleted, and an error repaired.
+func noStore(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func peerAddr(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}

@@ -1,0 +1,99 @@
+package handlers
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"mqttdoctor/diag"
+)
+
+// Runs is what pages and API need of the run manager. All methods are safe for concurrent use. Errors that callers tell
+// apart are those of failure.go; everything else is trouble on our side.
+type Runs interface {
+	// Start checks the input and begins a run, which goes on whether anyone watches or not; ctx bounds the start alone.
+	// Errors: diag.FieldErrors, *ForbiddenTarget, *Busy, ErrStopping.
+	Start(ctx context.Context, by Actor, in diag.RunInput) (Started, error)
+	// Get returns the report, also of a run that is under way: then with the steps so far, running ones among them.
+	// Errors: ErrNotFound.
+	Get(ctx context.Context, id string) (diag.Report, error)
+	// Watch returns a viewer of the run's events with a number greater than after, past and future, in order, without
+	// gap or repeat. It works for ended runs too, also after a restart. Errors: ErrNotFound, *AfterAhead.
+	Watch(ctx context.Context, id string, after int) (Viewer, error)
+	// Rights tells what this actor may do with the run; for the buttons of the run page. Errors: ErrNotFound.
+	Rights(ctx context.Context, id string, by Actor) (Rights, error)
+	// Cancel ends a run that is under way; of an ended run it changes nothing. Errors: ErrNotFound, ErrNoToken, ErrNotYours.
+	Cancel(ctx context.Context, id string, by Actor) error
+	// Delete ends the run and erases everything kept of it. Errors: ErrNotFound, ErrNoToken, ErrNotYours.
+	Delete(ctx context.Context, id string, by Actor) error
+	// Rerun starts a run of the same target and plan. Errors: those of Start, ErrNotFound, *SecretsGone, ErrNotYours.
+	Rerun(ctx context.Context, id string, by Actor, with RerunOptions) (Started, error)
+}
+
+// Viewer reads a run's events. It is for one goroutine.
+type Viewer interface {
+	// Next waits for events and returns at least one. io.EOF follows run.finished; ErrSlow tells that the viewer was too
+	// long behind and should come back with ?after=.
+	Next(ctx context.Context) ([]diag.Event, error)
+}
+
+// Actor is who asks. The zero value is a stranger who has the link and nothing else.
+type Actor struct {
+	// Addr is the client's address, for limits; behind a trusted proxy the one that the proxy names.
+	Addr netip.Addr
+	// Owner is the value of the browser's owner cookie; empty: none.
+	Owner string
+	// Token is the delete token that came as "Authorization: Bearer"; empty: none.
+	Token string
+}
+
+// Started is a run that has begun.
+type Started struct {
+	ID string
+	// DeleteToken is given out once, here; only its hash is kept.
+	DeleteToken string
+}
+
+// Rights are what an actor may do with a run.
+type Rights struct {
+	// Owner: made by this browser, or the delete token was given.
+	Owner  bool
+	Cancel bool // it is under way, and this actor may cancel it
+	Delete bool
+	// Rerun at once, without typing anything again.
+	Rerun bool
+	// Missing are the secret fields that must be typed again for a rerun, such as "target.password"; empty: none.
+	Missing []string
+}
+
+// RerunOptions change what is run again. The zero value repeats the run as it was.
+type RerunOptions struct {
+	// Apply is the code of a finding whose suggestion (tried, and found to work) is taken over; empty: none.
+	Apply diag.Code
+	// Secrets are given anew: only Password, TLS.KeyPEM and WS.Headers are read.
+	Secrets diag.TargetInput
+	// Lang of the new run; empty: as before.
+	Lang string
+}
+
+// Demo is the demo broker, a child process that starts at first use.
+type Demo interface {
+	// Scenarios starts the broker where it does not run and lists what can be tried on it.
+	Scenarios(ctx context.Context) ([]DemoScenario, error)
+}
+
+// DemoScenario is a target on the demo broker that is ready to run. Its password is meant to be shown.
+type DemoScenario struct {
+	ID     string // such as "healthy", "cert_expired"
+	Target diag.TargetInput
+	// Expect are the root causes that a run of it should find; empty: healthy.
+	Expect []diag.Code
+}
+
+// Health tells whether the server can work.
+type Health interface {
+	// Ready returns nil where the archive answers and the server is not stopping.
+	Ready(ctx context.Context) error
+	// Started is when the server came up.
+	Started() time.Time
+}

@@ -1,0 +1,149 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/catalogue"
+)
+
+// The stream's policy. All of it is here, for the API's stream and the pages' alike.
+const (
+	// streamWriteTime: a peer that takes nothing for this long is gone, or as good as.
+	streamWriteTime = 10 * time.Second
+	// streamPing keeps proxies, which cut idle connections after 30 to 60 s, from taking a long step for a dead peer.
+	streamPing = 20 * time.Second
+	// streamReadLimit: a viewer has nothing to say.
+	streamReadLimit = 1 << 10
+)
+
+// handleStream sends a run's events in the language asked for, from ?after= on, and closes with 1000 after run.finished.
+func (h *Handlers) handleStream(w http.ResponseWriter, r *http.Request) error {
+	id, err := runID(r)
+	if err != nil {
+		return err
+	}
+	report, err := h.Runs.Get(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	lang := h.apiLang(r, report.Lang)
+	return h.stream(w, r, id, func(e diag.Event) ([]byte, error) { return json.Marshal(catalogue.RenderEvent(e, lang)) })
+}
+
+// stream attaches a websocket to a run: one text message for each event, made by render (nil: leave the event out).
+// Errors come before the upgrade, so that they are ordinary answers.
+func (h *Handlers) stream(w http.ResponseWriter, r *http.Request, id string, render func(diag.Event) ([]byte, error)) error {
+	after, err := afterParam(r)
+	if err != nil {
+		return err
+	}
+	if !h.sameOrigin(r) {
+		return &badRequest{status: http.StatusForbidden, code: "cross_origin"}
+	}
+	viewer, err := h.Runs.Watch(r.Context(), id, after)
+	if err != nil {
+		return err
+	}
+	if !isUpgrade(r) {
+		w.Header().Set("Upgrade", "websocket") // RFC 9110 15.5.22
+		w.Header().Set("Connection", "Upgrade")
+		return &badRequest{status: http.StatusUpgradeRequired, code: "websocket_only"}
+	}
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true, // sameOrigin above has judged, with the public address in mind
+		CompressionMode:    websocket.CompressionDisabled,
+	})
+	if err != nil {
+		return nil // Accept has answered
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(streamReadLimit)
+	// The request's context says nothing of a hijacked connection; CloseRead's ends when the peer goes or sends data.
+	ctx := conn.CloseRead(context.WithoutCancel(r.Context()))
+	status, reason := h.feed(ctx, conn, viewer, render)
+	_ = conn.Close(status, reason)
+	return nil
+}
+
+// feed writes events until the run is over or the peer is gone, and returns with what to close.
+func (h *Handlers) feed(ctx context.Context, conn *websocket.Conn, viewer Viewer, render func(diag.Event) ([]byte, error)) (websocket.StatusCode, string) {
+	for {
+		events, err := nextWithPing(ctx, conn, viewer)
+		switch {
+		case errors.Is(err, io.EOF):
+			return websocket.StatusNormalClosure, "run finished"
+		case errors.Is(err, ErrSlow):
+			return websocket.StatusTryAgainLater, "too slow: come back with ?after="
+		case errors.Is(err, ErrNotFound):
+			return websocket.StatusGoingAway, "run deleted"
+		case errors.Is(err, ErrStopping):
+			return websocket.StatusGoingAway, "server is stopping"
+		case ctx.Err() != nil:
+			return websocket.StatusGoingAway, ""
+		case err != nil:
+			h.Log.Error("stream failed", "err", err)
+			return websocket.StatusInternalError, ""
+		}
+		for _, e := range events {
+			data, err := render(e)
+			if err != nil {
+				h.Log.Error("event not rendered", "type", e.Type, "err", err)
+				return websocket.StatusInternalError, ""
+			}
+			if data == nil {
+				continue
+			}
+			writeCtx, cancel := context.WithTimeout(ctx, streamWriteTime)
+			err = conn.Write(writeCtx, websocket.MessageText, data)
+			cancel()
+			if err != nil {
+				return websocket.StatusGoingAway, ""
+			}
+		}
+	}
+}
+
+// nextWithPing waits for events and pings while there are none.
+func nextWithPing(ctx context.Context, conn *websocket.Conn, viewer Viewer) ([]diag.Event, error) {
+	for {
+		waitCtx, cancel := context.WithTimeout(ctx, streamPing)
+		events, err := viewer.Next(waitCtx)
+		quiet := err != nil && waitCtx.Err() != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded)
+		cancel()
+		if !quiet {
+			return events, err
+		}
+		pingCtx, cancel := context.WithTimeout(ctx, streamWriteTime)
+		err = conn.Ping(pingCtx)
+		cancel()
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// sameOrigin tells whether a websocket is asked for by a page of ours, or by a program, which sends no Origin. Browsers
+// let any page open a websocket anywhere and send cookies along; the Origin header alone tells (RFC 6455 10.2).
+func (h *Handlers) sameOrigin(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	u, err := url.Parse(origin)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") {
+		return false
+	}
+	if equalHost(u.Host, r.Host) {
+		return true
+	}
+	return h.PublicURL != nil && u.Scheme == h.PublicURL.Scheme && equalHost(u.Host, h.PublicURL.Host)
+}
