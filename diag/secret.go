@@ -10,13 +10,18 @@ import (
 // yields whether one was given, never what it is. Only [Secret.Reveal] hands it out, at the place that must send it.
 type Secret struct {
 	value string
+	gone  bool
 }
 
 // NewSecret wraps a value; the empty string means that none was given.
 func NewSecret(value string) Secret { return Secret{value: value} }
 
-// Given tells whether there is a secret.
-func (s Secret) Given() bool { return s.value != "" }
+// Given tells whether a secret was given, also where it has been forgotten since.
+func (s Secret) Given() bool { return s.value != "" || s.gone }
+
+// Gone tells that one was given and is no longer known: a run of the past, read from the archive. It must be asked for
+// again before anything is dialled with it.
+func (s Secret) Gone() bool { return s.gone && s.value == "" }
 
 // Reveal returns the secret itself, for the one place that sends it to the target.
 func (s Secret) Reveal() string { return s.value }
@@ -46,11 +51,12 @@ func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.Given()) }
 // MarshalText keeps text encoders from seeing the value.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalJSON accepts a string (the secret) or the boolean that MarshalJSON wrote, which restores no secret.
+// UnmarshalJSON accepts a string (the secret) or the boolean that MarshalJSON wrote, which restores that one was given and
+// not which.
 func (s *Secret) UnmarshalJSON(data []byte) error {
 	var given bool
 	if err := json.Unmarshal(data, &given); err == nil {
-		*s = Secret{}
+		*s = Secret{gone: given}
 		return nil
 	}
 	var value string
