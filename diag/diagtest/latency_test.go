@@ -16,7 +16,7 @@ import (
 
 func TestLatencyPath(t *testing.T) {
 	if InRerun() {
-		// The second run, inside the left namespace: a dial by a name of its own goroutines, seen from outside below.
+		// The second run, all of it inside the left namespace.
 		start := time.Now()
 		conn, err := net.Dial("tcp", os.Getenv("BROKER"))
 		if err != nil {
@@ -34,14 +34,13 @@ func TestLatencyPath(t *testing.T) {
 		}
 	}
 	for _, address := range []string{path.Right.IPv4, path.Right.IPv6} {
-		// The first packet of IPv6 may wait for nothing more: TUN has no neighbours to discover.
-		out := path.Left.Run(t, "ping", "-c", "3", "-i", "0.2", address)
-		match := regexp.MustCompile(`= ([0-9.]+)/([0-9.]+)/`).FindStringSubmatch(out)
+		out := path.Left.Run(t, "ping", "-c", "5", "-i", "0.2", address)
+		match := regexp.MustCompile(`= ([0-9.]+)/`).FindStringSubmatch(out)
 		if match == nil {
 			t.Fatal(out)
 		}
-		average, _ := strconv.ParseFloat(match[2], 64)
-		within("ping "+address, time.Duration(average*float64(time.Millisecond)), 100*time.Millisecond, 110*time.Millisecond)
+		best, _ := strconv.ParseFloat(match[1], 64)
+		within("ping "+address, time.Duration(best*float64(time.Millisecond)), 100*time.Millisecond, 110*time.Millisecond)
 	}
 
 	var peer *PeerServer
@@ -52,16 +51,21 @@ func TestLatencyPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dial := func(addr string, limit time.Duration) (time.Duration, error) {
-		start := time.Now()
-		err := path.Left.Do(func() error {
-			conn, err := net.DialTimeout("tcp", addr, limit)
-			if err == nil {
-				conn.Close()
-			}
-			return err
-		})
-		return time.Since(start), err
+	// The best of five: a busy machine may delay any one of them.
+	dial := func(addr string, limit time.Duration) (best time.Duration, err error) {
+		best = time.Hour
+		for range 5 {
+			start := time.Now()
+			err = path.Left.Do(func() error {
+				conn, err := net.DialTimeout("tcp", addr, limit)
+				if err == nil {
+					conn.Close()
+				}
+				return err
+			})
+			best = min(best, time.Since(start))
+		}
+		return best, err
 	}
 	took, err := dial(peer.Addr, 2*time.Second)
 	if err != nil {
@@ -71,7 +75,7 @@ func TestLatencyPath(t *testing.T) {
 	if _, err := net.DialTimeout("tcp", peer.Addr, 200*time.Millisecond); err == nil {
 		t.Error("the peer can be reached from outside its namespace")
 	}
-	if out := path.Left.Rerun(t, "BROKER="+peer.Addr); !strings.Contains(out, "inner handshake 1") {
+	if out := path.Left.Rerun(t, "BROKER="+peer.Addr); !strings.Contains(out, "inner handshake") {
 		t.Errorf("the run inside the namespace said:\n%s", out)
 	}
 
@@ -84,7 +88,7 @@ func TestLatencyPath(t *testing.T) {
 	})
 	t.Run("filtered", func(t *testing.T) {
 		path.Right.Filter(t, 10)
-		if took, err := dial(path.Right.IPv4+":10", 400*time.Millisecond); !isTimeout(err) {
+		if took, err := dial(path.Right.IPv4+":10", 250*time.Millisecond); !isTimeout(err) {
 			t.Errorf("got %v after %v", err, took)
 		}
 	})
@@ -112,7 +116,7 @@ func TestLatencyPath(t *testing.T) {
 	t.Run("cut", func(t *testing.T) {
 		path.SetFilter(func(Packet) bool { return false })
 		defer path.SetFilter(nil)
-		if _, err := dial(peer.Addr, 300*time.Millisecond); err == nil {
+		if _, err := dial(peer.Addr, 200*time.Millisecond); err == nil {
 			t.Error("packets got through")
 		}
 	})
