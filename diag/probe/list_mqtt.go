@@ -2,4 +2,5 @@ package probe
 
 import "mqttdoctor/diag"
 
-var mqttProbes = []diag.Probe{}
+var mqttProbes = []diag.Probe{mqttConnect, mqttVersions, mqttAddresses, mqttWithoutCredentials, mqttOtherClientID, mqttKeepAlive,
+	mqttShortConnect, mqttPing}

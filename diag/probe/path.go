@@ -46,7 +46,8 @@ type wsOffer struct {
 // mqttOffer is what a CONNECT says.
 type mqttOffer struct {
 	Version      diag.Version // not auto
-	OwnClientID  bool         // the user's; otherwise a temporary one
+	OwnClientID  bool         // the user's
+	ClientID     string       // where it is not the user's; empty: a temporary one
 	Credentials  bool         // the user's, if any
 	KeepAliveS   int
 	CleanStart   bool

@@ -89,7 +89,7 @@ func (c *wsConn) Write(p []byte) (int, error) {
 
 // Close sends a close frame where that is possible at once, and ends the connection below in any case.
 func (c *wsConn) Close() error {
-	_ = c.Conn.SetDeadline(time.Now().Add(100 * time.Millisecond)) // a peer that does not answer our close holds up nothing
+	_ = c.Conn.SetDeadline(time.Now().Add(50 * time.Millisecond)) // a peer that does not answer our close holds up nothing
 	_ = c.ws.Close(websocket.StatusNormalClosure, "")
 	return c.Conn.Close()
 }

@@ -1,0 +1,175 @@
+package probe
+
+import (
+	"context"
+	"net"
+	"slices"
+	"time"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/mqttwire"
+)
+
+// stashMain is where the asked session lives while other checks use it.
+const stashMain = diag.StashMQTT + "main"
+
+func borrowMain(env *diag.Env) (*exchange, bool) {
+	item, ok := env.Stash.Borrow(stashMain)
+	x, isExchange := item.(*exchange)
+	return x, ok && isExchange
+}
+
+// mqttConnect sends the asked CONNECT on the first address that got so far. Where the version was left open it begins with
+// the newest and goes down as a client library does, one connection each; the user's client id is used here alone.
+var mqttConnect = diag.Probe{
+	ID: checkMQTT, Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
+	Ready: func(v *diag.View) diag.Decision {
+		last := lastBeforeMQTT(v.Target)
+		if len(openedAddresses(v, last)) > 0 {
+			return diag.Run()
+		}
+		if at := brokenAt(v); at != "" {
+			return diag.Skip(diag.N("skip.layer_failed", "check", string(checkOf(at))))
+		}
+		return diag.Wait()
+	},
+	Subjects: func(v *diag.View) []diag.Subject {
+		address := openedAddresses(v, lastBeforeMQTT(v.Target))[0]
+		return []diag.Subject{{Name: address, Value: secureBy(v, address)}}
+	},
+	Budget: 75 * time.Second, // three versions, each within the plan's time-out of at most 60 s, are cut by the run's own bound
+	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
+		secured, _ := s.Value.(*diag.TLSHandshake)
+		item, _ := env.Stash.Take(stashBefore(env.Target) + s.Name)
+		conn, ok := item.(net.Conn)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_connection"))
+		}
+		r := askedRoute(env.Target, s.Name)
+		o, session := connectMQTT(ctx, env, r, conn, secured)
+		for _, next := range olderThan(env.Target, o.Version) {
+			if session != nil || ctx.Err() != nil || !worthOlder(o) {
+				break
+			}
+			older := askedRoute(env.Target, s.Name)
+			older.MQTT.Version, older.WS.Subprotocols = next, subprotocolsFor(next)
+			a, l := walk(ctx, env, older, upToMQTT)
+			if a.MQTT == nil {
+				break
+			}
+			a.MQTT.Earlier = append(o.Earlier, o)
+			if !a.MQTT.Accepted() && a.MQTT.Code < 0 && o.Code >= 0 {
+				break // the newer version's answer tells more than this one's silence
+			}
+			o = a.MQTT
+			if l != nil {
+				session = l.Session
+			}
+		}
+		if session != nil {
+			env.Stash.Put(stashMain, newExchange(session, o))
+		}
+		return connectResult(o)
+	},
+}
+
+// olderThan lists the versions to fall back to where the user left the version open.
+func olderThan(t diag.Target, v diag.Version) []diag.Version {
+	if t.Protocol != diag.VersionAuto {
+		return nil
+	}
+	return diag.Versions[slices.Index(diag.Versions, v)+1:]
+}
+
+// worthOlder tells whether a failure can come from the version: a refusal that says so, or an end without an answer, which
+// is how RabbitMQ before 3.13 and ActiveMQ answer MQTT 5. Unspecified errors and malformed-packet codes are how gateways do.
+func worthOlder(o *diag.MQTTConnect) bool {
+	switch o.Outcome {
+	case diag.OutcomeRefused:
+		return slices.Contains([]int{1, 0x80, 0x81, 0x82, 0x83, 0x84}, o.Code)
+	case diag.OutcomeClosed, diag.OutcomeReset:
+		return o.Alert == nil
+	case diag.OutcomeMalformed:
+		return true
+	}
+	return false
+}
+
+func maximumQoS(o *diag.MQTTConnect) byte {
+	if o.Props != nil && o.Props.MaximumQoS != nil {
+		return *o.Props.MaximumQoS
+	}
+	return 2
+}
+
+// checkOf is the asked path's check of a layer.
+func checkOf(l diag.Layer) diag.ProbeID {
+	switch l {
+	case diag.LayerDNS:
+		return checkResolve
+	case diag.LayerTCP:
+		return checkTCP
+	case diag.LayerTLS:
+		return checkTLS
+	case diag.LayerWS:
+		return checkWS
+	}
+	return checkMQTT
+}
+
+// stashBefore is the stash name of the connection that a CONNECT is sent on.
+func stashBefore(t diag.Target) string {
+	switch {
+	case t.Scheme.IsWebSocket():
+		return diag.StashWS
+	case t.Scheme.UsesTLS():
+		return diag.StashTLS
+	}
+	return diag.StashTCP
+}
+
+// secureBy is the asked TLS handshake with an address; nil without TLS.
+func secureBy(v *diag.View, address string) *diag.TLSHandshake {
+	for _, s := range diag.SeenBy[*diag.TLSHandshake](v, checkTLS) {
+		if s.Seen.Address == address {
+			return s.Seen
+		}
+	}
+	return nil
+}
+
+func connectResult(o *diag.MQTTConnect) diag.Result {
+	args := []string{"address", o.Address, "version", string(o.Version), "duration", diag.FormatMS(o.Took) + " ms", "client_id", o.ClientID}
+	failure := &diag.Failure{Op: "mqtt.connect", Code: string(o.Outcome), Text: o.Error}
+	switch o.Outcome {
+	case diag.OutcomeOK:
+		if len(o.Earlier) > 0 {
+			return diag.Passed(o, diag.N("step.mqtt.connect.older", append(args, "versions", versionsOf(o.Earlier))...))
+		}
+		return diag.Passed(o, diag.N("step.mqtt.connect.ok", args...))
+	case diag.OutcomeRefused:
+		failure.Code = diag.CodeText(o.Code, o.Version)
+		return diag.Failed(o, diag.N("step.mqtt.connect.refused", append(args, "code", diag.CodeText(o.Code, o.Version), "reason", o.Reason)...), failure)
+	case diag.OutcomeSilent:
+		return diag.Failed(o, diag.N("step.mqtt.connect.silent", args...), failure)
+	case diag.OutcomeOther:
+		return diag.Failed(o, diag.N("step.mqtt.connect.other", append(args, "protocol", orUnknown(o.Speaks))...), failure)
+	case diag.OutcomeMalformed:
+		return diag.Failed(o, diag.N("step.mqtt.connect.malformed", args...), failure)
+	}
+	if o.Alert != nil {
+		return diag.Failed(o, diag.N("step.mqtt.connect.alert", append(args, "alert", o.Alert.String())...), failure)
+	}
+	return diag.Failed(o, diag.N("step.mqtt.connect.ended", args...), failure)
+}
+
+func versionsOf(tried []*diag.MQTTConnect) string {
+	out := ""
+	for i, c := range tried {
+		if i > 0 {
+			out += ", "
+		}
+		out += string(c.Version)
+	}
+	return out
+}

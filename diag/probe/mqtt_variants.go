@@ -1,0 +1,200 @@
+package probe
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"mqttdoctor/diag"
+)
+
+// mqttVersions connects in the versions that the asked CONNECT does not use, side by side with it: what a broker offers,
+// and the control where the asked version fails.
+var mqttVersions = diag.Probe{
+	ID: "mqtt.versions", Layer: diag.LayerMQTT, Depth: diag.DepthStandard,
+	Symptoms: []diag.Symptom{diag.SymptomCannotConnect, diag.SymptomRefused, diag.SymptomTimeout, diag.SymptomAuth},
+	Ready: func(v *diag.View) diag.Decision {
+		if len(openedAddresses(v, lastBeforeMQTT(v.Target))) > 0 {
+			return diag.Run()
+		}
+		if at := brokenAt(v); at != "" {
+			return diag.Skip(diag.N("skip.layer_failed", "check", string(checkOf(at))))
+		}
+		return diag.Wait()
+	},
+	Subjects: func(v *diag.View) []diag.Subject {
+		var out []diag.Subject
+		for _, version := range diag.Versions {
+			if version != askedRoute(v.Target, "").MQTT.Version {
+				out = append(out, diag.Subject{Name: "MQTT " + string(version), Value: version})
+			}
+		}
+		return out
+	},
+	Budget: 3 * 6 * time.Second, // TCP, TLS or WebSocket, and CONNECT, each of the usual time-out
+	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
+		version, _ := s.Value.(diag.Version)
+		address := openedAddresses(env.View, lastBeforeMQTT(env.Target))[0]
+		return variant(ctx, env, askedRoute(env.Target, address).with(diag.PurposeVersion, s.Name, func(r *route) {
+			r.MQTT.Version, r.WS.Subprotocols = version, subprotocolsFor(version)
+		}))
+	},
+}
+
+// variant walks a variation to its CONNACK, leaves in order, and tells what came of it.
+func variant(ctx context.Context, env *diag.Env, r route) diag.Result {
+	a, l := walk(ctx, env, r, upToMQTT)
+	if l != nil && l.Session != nil {
+		leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 500*time.Millisecond)
+		_ = l.Session.Disconnect(leave)
+		cancel()
+	}
+	_ = l.Close()
+	return attemptResult(a)
+}
+
+// asRefused is the variation's starting point: the route and version in which the asked CONNECT failed.
+func asRefused(env *diag.Env) (route, bool) {
+	seen := diag.SeenBy[*diag.MQTTConnect](env.View, checkMQTT)
+	if len(seen) == 0 {
+		return route{}, false
+	}
+	o := seen[len(seen)-1].Seen
+	r := askedRoute(env.Target, o.Address)
+	r.MQTT.Version, r.WS.Subprotocols = o.Version, subprotocolsFor(o.Version)
+	return r, true
+}
+
+// afterRefusal decides for a check that varies a failed CONNECT.
+func afterRefusal(wanted func(diag.Target, *diag.MQTTConnect) bool) func(*diag.View) diag.Decision {
+	return func(v *diag.View) diag.Decision {
+		if !v.Ended(checkMQTT) {
+			return diag.Wait()
+		}
+		seen := diag.SeenBy[*diag.MQTTConnect](v, checkMQTT)
+		switch {
+		case connected(v):
+			return diag.Skip(diag.N("skip.connected"))
+		case slices.ContainsFunc(seen, func(s diag.Sight[*diag.MQTTConnect]) bool { return wanted(v.Target, s.Seen) }):
+			return diag.Run()
+		}
+		return diag.Skip(diag.N("skip.not_the_question"))
+	}
+}
+
+// declinedOrEnded tells a CONNECT that was answered with a refusal, or with the end of the connection.
+func declinedOrEnded(o *diag.MQTTConnect) bool {
+	return o.Code > 0 || (o.Outcome.Ended() && o.Alert == nil && len(o.First) == 0)
+}
+
+// mqttWithoutCredentials repeats a refused CONNECT without user name and password.
+var mqttWithoutCredentials = diag.Probe{
+	ID: "mqtt.without_credentials", Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
+	Needs:   []diag.ProbeID{checkMQTT},
+	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.Credentials() },
+	Ready: afterRefusal(func(_ diag.Target, o *diag.MQTTConnect) bool {
+		return declinedOrEnded(o) && o.Credentials
+	}),
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		r, ok := asRefused(env)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_connection"))
+		}
+		return variant(ctx, env, r.with(diag.PurposeNoCredentials, "", func(r *route) { r.MQTT.Credentials = false }))
+	},
+}
+
+// mqttOtherClientID repeats a refused CONNECT with a temporary client id in place of the user's, and where the broker did
+// not like a temporary one, with a short plain one.
+var mqttOtherClientID = diag.Probe{
+	ID: "mqtt.other_client_id", Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
+	Needs: []diag.ProbeID{checkMQTT},
+	Ready: afterRefusal(func(_ diag.Target, o *diag.MQTTConnect) bool {
+		return declinedOrEnded(o) && (o.OwnClientID || o.Code == 2 || o.Code == 0x85)
+	}),
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		r, ok := asRefused(env)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_connection"))
+		}
+		own := r.MQTT.OwnClientID
+		return variant(ctx, env, r.with(diag.PurposeOtherClientID, "", func(r *route) {
+			if !own {
+				r.MQTT.ClientID = "md" + temporaryClientID()[len("mqttdoctor-"):]
+			}
+		}))
+	},
+}
+
+// smallKeepAliveS is a keep alive that no broker known to us minds.
+const smallKeepAliveS = 30
+
+// mqttKeepAlive repeats a refused CONNECT with a small keep alive and, as the control, with the asked one, both under
+// temporary client ids: some brokers answer a keep alive above their limit with "identifier rejected".
+var mqttKeepAlive = diag.Probe{
+	ID: "mqtt.keepalive", Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
+	Needs: []diag.ProbeID{checkMQTT},
+	Applies: func(t diag.Target, _ diag.PlanOptions) bool {
+		return t.KeepAlive == 0 || t.KeepAlive > smallKeepAliveS*time.Second
+	},
+	Ready: afterRefusal(func(_ diag.Target, o *diag.MQTTConnect) bool {
+		return slices.Contains([]int{2, 0x80, 0x82, 0x83, 0x85}, o.Code) || (o.Outcome.Ended() && o.Alert == nil && len(o.First) == 0)
+	}),
+	Subjects: func(v *diag.View) []diag.Subject {
+		return []diag.Subject{{Name: "30 s", Value: smallKeepAliveS}, {Name: v.Target.KeepAlive.String(), Value: int(v.Target.KeepAlive.Seconds())}}
+	},
+	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
+		r, ok := asRefused(env)
+		seconds, isInt := s.Value.(int)
+		if !ok || !isInt {
+			return diag.Skipped(diag.N("skip.no_connection"))
+		}
+		return variant(ctx, env, r.with(diag.PurposeKeepAlive, s.Name, func(r *route) { r.MQTT.KeepAliveS = seconds }))
+	},
+}
+
+// longConnectBytes is what a CONNECT with ordinary names and a password stays below; tokens and certificates in passwords
+// do not.
+const longConnectBytes = 512
+
+// mqttShortConnect repeats a failed long CONNECT as short as can be: a proper answer to that one means that the size was
+// the matter.
+var mqttShortConnect = diag.Probe{
+	ID: "mqtt.short_connect", Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
+	Needs: []diag.ProbeID{checkMQTT},
+	Ready: afterRefusal(func(_ diag.Target, o *diag.MQTTConnect) bool {
+		return o.ConnectBytes > longConnectBytes && o.Alert == nil && len(o.First) == 0 &&
+			(o.Code < 0 || slices.Contains([]int{0x80, 0x81, 0x82, 0x83, 0x95, 0x97}, o.Code))
+	}),
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		r, ok := asRefused(env)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_connection"))
+		}
+		return variant(ctx, env, r.with(diag.PurposeShortConnect, "", func(r *route) {
+			r.MQTT.Credentials, r.MQTT.Will, r.MQTT.PaddingBytes = false, nil, 0
+		}))
+	},
+}
+
+// mqttAddresses connects at each further address of the name: one of several may be no broker, or another one.
+var mqttAddresses = diag.Probe{
+	ID: "mqtt.addresses", Layer: diag.LayerMQTT, Depth: diag.DepthStandard,
+	Follows: []diag.ProbeID{checkWS, checkTLS, checkTCP},
+	Each: func(v *diag.View, before diag.Step) diag.Decision {
+		switch opened := openedAddresses(v, before.Check); {
+		case !slices.Contains(opened, before.Subject):
+			return diag.Skip(diag.N("skip.before_failed", "check", string(before.Check)))
+		case opened[0] == before.Subject:
+			return diag.Skip(diag.N("skip.asked_there"))
+		}
+		return diag.Run()
+	},
+	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
+		return variant(ctx, env, askedRoute(env.Target, s.Name).with(diag.PurposeOtherAddress, s.Name, func(r *route) {
+			if env.Target.Protocol == diag.VersionAuto {
+				r.MQTT.Version = diag.Version311
+			}
+		}))
+	},
+}

@@ -1,0 +1,70 @@
+package probe
+
+import (
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/mqttwire"
+)
+
+// wireVersion is the protocol level of a version.
+func wireVersion(v diag.Version) mqttwire.Version {
+	switch v {
+	case diag.Version31:
+		return mqttwire.V31
+	case diag.Version5:
+		return mqttwire.V5
+	}
+	return mqttwire.V311
+}
+
+// outcomeOfFailure translates how an exchange on the wire failed.
+func outcomeOfFailure(kind mqttwire.FailureKind) diag.Outcome {
+	switch kind {
+	case mqttwire.FailRefused:
+		return diag.OutcomeRefused
+	case mqttwire.FailNoAnswer:
+		return diag.OutcomeSilent
+	case mqttwire.FailReset:
+		return diag.OutcomeReset
+	case mqttwire.FailNotMQTT:
+		return diag.OutcomeOther
+	case mqttwire.FailMalformed, mqttwire.FailTooLarge:
+		return diag.OutcomeMalformed
+	case mqttwire.FailCanceled:
+		return diag.OutcomeCanceled
+	case mqttwire.FailLocal:
+		return diag.OutcomeLocal
+	}
+	return diag.OutcomeClosed
+}
+
+func connackProps(c *mqttwire.Connack) *diag.ConnackProps {
+	if c.Version != mqttwire.V5 {
+		return nil
+	}
+	flag := func(b *byte) *bool {
+		if b == nil {
+			return nil
+		}
+		v := *b != 0
+		return &v
+	}
+	p := &diag.ConnackProps{
+		SessionExpiryS: c.SessionExpiry, ReceiveMaximum: c.ReceiveMaximum, MaximumQoS: c.MaximumQoS,
+		RetainAvailable: flag(c.RetainAvailable), MaximumPacketBytes: c.MaximumPacketSize,
+		AssignedClientID: printable(c.AssignedClientID, 200), TopicAliasMaximum: c.TopicAliasMaximum,
+		WildcardAvailable: flag(c.WildcardAvailable), SubIDAvailable: flag(c.SubscriptionIDAvailable),
+		SharedAvailable: flag(c.SharedAvailable), ServerKeepAliveS: c.ServerKeepAlive,
+		ResponseInformation: printable(c.ResponseInformation, 200), ServerReference: printable(c.ServerReference, 300),
+		AuthenticationMethod: printable(c.AuthenticationMethod, 100),
+	}
+	for i, u := range c.UserProperties {
+		if i == 32 {
+			break
+		}
+		if p.UserProperties == nil {
+			p.UserProperties = map[string]string{}
+		}
+		p.UserProperties[printable(u[0], 100)] = printable(u[1], 200)
+	}
+	return p
+}

@@ -1,0 +1,163 @@
+package probe
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/mqttwire"
+)
+
+// stashScratch is where the session for our own topics lives, where that is not the asked one.
+const stashScratch = diag.StashMQTT + "scratch"
+
+// exchange is a session with what it has received, so that several checks can each wait for their own test message.
+type exchange struct {
+	mqttwire.Session
+	version diag.Version
+	address string
+	maxQoS  byte
+
+	counter atomic.Int64
+	// sent is closed once the SUBSCRIBE for our scratch topic was written: what is published after it on the same
+	// connection reaches the broker after it.
+	sent     chan struct{}
+	sentOnce sync.Once
+
+	mu       sync.Mutex
+	received map[string][]mqttwire.Received // by payload marker
+	arrived  chan struct{}                  // closed and renewed whenever something came
+	granted  map[string]byte                // filters that were granted, with their QoS
+}
+
+func newExchange(s mqttwire.Session, o *diag.MQTTConnect) *exchange {
+	x := &exchange{Session: s, version: o.Version, address: o.Address, maxQoS: maximumQoS(o), sent: make(chan struct{}),
+		received: map[string][]mqttwire.Received{}, arrived: make(chan struct{}), granted: map[string]byte{}}
+	go x.collect() // ends with the session, which the stash closes
+	return x
+}
+
+// maxKept bounds what is kept of messages that are not ours: none of their payload, and of ours a handful each.
+const maxKept = 16
+
+func (x *exchange) collect() {
+	for m := range x.Messages() {
+		marker := string(m.Payload[:min(len(m.Payload), 80)])
+		x.mu.Lock()
+		if kept, awaited := x.received[marker]; awaited && len(kept) < maxKept {
+			x.received[marker] = append(kept, m)
+			close(x.arrived)
+			x.arrived = make(chan struct{})
+		}
+		x.mu.Unlock()
+	}
+}
+
+// expect prepares for a message and returns its payload.
+func (x *exchange) expect(runID string) string {
+	marker := "mqttdoctor test message " + strconv.FormatInt(x.counter.Add(1), 10) + " " + runID
+	x.mu.Lock()
+	x.received[marker] = []mqttwire.Received{}
+	x.mu.Unlock()
+	return marker
+}
+
+// await waits for the first copy of a message; ok is false where none came within d, or the session ended.
+func (x *exchange) await(ctx context.Context, marker string, d time.Duration) (mqttwire.Received, bool) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		x.mu.Lock()
+		got, arrived := x.received[marker], x.arrived
+		x.mu.Unlock()
+		if len(got) > 0 {
+			return got[0], true
+		}
+		select {
+		case <-arrived:
+		case <-timer.C:
+			return mqttwire.Received{}, false
+		case <-x.Done():
+			return mqttwire.Received{}, false
+		case <-ctx.Done():
+			return mqttwire.Received{}, false
+		}
+	}
+}
+
+func (x *exchange) copies(marker string) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.received[marker])
+}
+
+func (x *exchange) grant(filter string, qos byte) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.granted[filter] = qos
+}
+
+// covers tells whether a granted subscription of this session matches the topic.
+func (x *exchange) covers(topic string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for filter := range x.granted {
+		if ok, _ := mqttwire.Match(filter, topic); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// announceSubscribe tells those who wait for it that the SUBSCRIBE for our topic is on its way.
+func (x *exchange) announceSubscribe() { x.sentOnce.Do(func() { close(x.sent) }) }
+
+// ownTopics tells whether the user named topics: the asked session is then kept for them, since many brokers end a
+// connection at the first thing that it may not do.
+func ownTopics(t diag.Target) bool { return t.Topics.Publish != "" || len(t.Topics.Subscribe) > 0 }
+
+// scratchTopic is ours alone, below our prefix.
+func scratchTopic(env *diag.Env) string { return "mqttdoctor/" + env.RunID + "/echo" }
+
+// scratchExchange is the session for our own topic: the asked one, or where the user named topics one of its own.
+func scratchExchange(ctx context.Context, env *diag.Env) (*exchange, bool) {
+	if !ownTopics(env.Target) {
+		return borrowMain(env)
+	}
+	if item, ok := env.Stash.Borrow(stashScratch); ok {
+		x, isExchange := item.(*exchange)
+		return x, isExchange
+	}
+	main, ok := borrowMain(env)
+	if !ok {
+		return nil, false
+	}
+	a, l := walk(ctx, env, askedRoute(env.Target, main.address).with(diag.PurposeOtherClientID, "scratch", func(r *route) {
+		r.MQTT.Version, r.WS.Subprotocols = main.version, subprotocolsFor(main.version)
+	}), upToMQTT)
+	if l == nil || l.Session == nil {
+		return nil, false
+	}
+	x := newExchange(l.Session, a.MQTT)
+	env.Stash.Put(stashScratch, x)
+	return x, true
+}
+
+// borrowScratch is the session for our own topic once msg.subscribe has made it.
+func borrowScratch(env *diag.Env) (*exchange, bool) {
+	if !ownTopics(env.Target) {
+		return borrowMain(env)
+	}
+	item, ok := env.Stash.Borrow(stashScratch)
+	x, isExchange := item.(*exchange)
+	return x, ok && isExchange
+}
+
+// echoWait is how long a message is awaited that should have come: far longer than any healthy broker on this path takes,
+// since calling a slow broker one that loses messages would be a wrong verdict.
+func echoWait(env *diag.Env, address string) time.Duration {
+	return min(env.Options.Timeout, max(2*time.Second, 10*roundTrip(env.View, address)))
+}

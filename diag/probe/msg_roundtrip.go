@@ -1,0 +1,167 @@
+package probe
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/mqttwire"
+)
+
+// msgRoundTrip publishes to our scratch topic at QoS 0 and 1 and awaits both messages back.
+var msgRoundTrip = diag.Probe{
+	ID: checkRoundTrip, Layer: diag.LayerMsg, Depth: diag.DepthQuick,
+	Needs: []diag.ProbeID{checkSubscribe},
+	Ready: needSession,
+	Subjects: func(*diag.View) []diag.Subject {
+		return []diag.Subject{{Name: "QoS 0", Value: byte(0)}, {Name: "QoS 1", Value: byte(1)}}
+	},
+	Budget: 15 * time.Second,
+	Run:    runScratch,
+}
+
+// msgRoundTrip2 does the same at QoS 2. It needs two round trips, so it goes out right behind the SUBSCRIBE instead of
+// waiting for its answer: packets of one connection are processed in order (MQTT 5.0 4.6), and a message of QoS 2 is
+// released by its PUBREL, a round trip later still.
+var msgRoundTrip2 = diag.Probe{
+	ID: "msg.roundtrip_qos2", Layer: diag.LayerMsg, Depth: diag.DepthStandard,
+	Needs: []diag.ProbeID{checkMQTT},
+	Ready: func(v *diag.View) diag.Decision {
+		if !connected(v) {
+			return diag.Skip(diag.N("skip.not_connected"))
+		}
+		if _, running := v.RunningSince(checkSubscribe); running || v.Ended(checkSubscribe) {
+			return diag.Run()
+		}
+		return diag.Wait()
+	},
+	Subjects: func(*diag.View) []diag.Subject { return []diag.Subject{{Name: "QoS 2", Value: byte(2)}} },
+	Budget:   20 * time.Second,
+	Run:      runScratch,
+}
+
+func runScratch(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
+	qos, _ := s.Value.(byte)
+	x, ok := awaitScratch(ctx, env)
+	if !ok {
+		return diag.Skipped(diag.N("skip.no_session"))
+	}
+	if qos > x.maxQoS { // [MQTT-3.2.2-11]: a client must not
+		return diag.Skipped(diag.N("skip.maximum_qos", "qos", strconv.Itoa(int(x.maxQoS))))
+	}
+	return roundTripOn(ctx, env, x, scratchTopic(env), qos, true)
+}
+
+// awaitScratch waits until the SUBSCRIBE for our topic has been written, and returns the session it went out on.
+func awaitScratch(ctx context.Context, env *diag.Env) (*exchange, bool) {
+	for {
+		if x, ok := borrowScratch(env); ok {
+			select {
+			case <-x.sent:
+				return x, true
+			case <-x.Done():
+				return nil, false
+			case <-time.After(env.Options.Timeout):
+				return nil, false
+			case <-ctx.Done():
+				return nil, false
+			}
+		}
+		select { // msg.subscribe is still opening it
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, false
+		}
+	}
+}
+
+// roundTripOn publishes one message and awaits it where a subscription of the session covers its topic.
+func roundTripOn(ctx context.Context, env *diag.Env, x *exchange, topic string, qos byte, scratch bool) diag.Result {
+	o := &diag.Delivery{Version: x.version, Topic: topic, Scratch: scratch, QoS: qos, Code: -1}
+	marker := x.expect(env.RunID)
+	begun := time.Now()
+	ackCtx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	defer cancel()
+	pending := x.StartPublish(mqttwire.Message{Topic: topic, Payload: []byte(marker), QoS: qos})
+
+	// The delivery mostly comes with the acknowledgement, or before it.
+	acked, failure := pending.Wait(ackCtx)
+	if acked.Acked {
+		o.AckTook = time.Since(begun)
+		if qos > 0 {
+			o.Code, o.Reason = int(acked.Code), acked.Reason
+		}
+		o.ReasonString = printable(acked.ReasonString, 300)
+	}
+	args := []string{"topic", topic, "qos", strconv.Itoa(int(qos))}
+	switch {
+	case acked.Acked && acked.Code >= 0x80:
+		o.Published = diag.OutcomeRefused
+		return diag.Failed(o, diag.N("step.msg.roundtrip.refused", append(args, "code", diag.CodeText(o.Code, diag.Version5), "reason", o.Reason)...),
+			&diag.Failure{Op: "msg.publish", Code: diag.CodeText(o.Code, diag.Version5)})
+	case failure != nil:
+		o.Published, o.Error = outcomeOfFailure(failure.Kind), failure.Error()
+		if failure.Kind == mqttwire.FailRefused {
+			o.Code, o.Reason, o.ReasonString = int(failure.Code), failure.Reason, printable(failure.ReasonString, 300)
+		}
+	default:
+		o.Published = diag.OutcomeOK
+	}
+	o.Expected = x.covers(topic)
+	if o.Published == diag.OutcomeOK && (o.Expected || scratch) {
+		wait := echoWait(env, x.address)
+		got, ok := x.await(ctx, marker, wait)
+		o.Expected = x.covers(topic) // the SUBACK may have come since
+		o.Waited = wait
+		if ok {
+			o.Delivered, o.DeliveredQoS, o.Took, o.Copies = true, got.QoS, got.At.Sub(begun), x.copies(marker)
+		}
+	}
+	// A QoS 0 PUBLISH has no answer: a broker that refuses it shows so by ending the connection.
+	if o.Published == diag.OutcomeOK && !o.Delivered {
+		select {
+		case <-x.Done():
+			o.Published = endOf(x)
+		default:
+		}
+	}
+	switch {
+	case o.Published != diag.OutcomeOK:
+		return diag.Failed(o, diag.N("step.msg.roundtrip.failed", append(args, "symbol", string(o.Published))...),
+			&diag.Failure{Op: "msg.publish", Code: string(o.Published), Text: o.Error})
+	case o.Delivered && o.DeliveredQoS < min(qos, env.Target.Topics.QoS):
+		return diag.Warned(o, diag.N("step.msg.roundtrip.lower", append(args, "delivered", strconv.Itoa(int(o.DeliveredQoS)))...))
+	case o.Delivered:
+		return diag.Passed(o, diag.N("step.msg.roundtrip.ok", append(args, "duration", diag.FormatMS(o.Took)+" ms")...))
+	case o.Expected:
+		return diag.Failed(o, diag.N("step.msg.roundtrip.lost", append(args, "duration", diag.FormatMS(o.Waited)+" ms")...),
+			&diag.Failure{Op: "msg.deliver", Code: "lost"})
+	}
+	return diag.Passed(o, diag.N("step.msg.roundtrip.published", args...))
+}
+
+// endOf is how the session ended.
+func endOf(x *exchange) diag.Outcome {
+	if end := x.ClosedBy(); end.Kind != "" {
+		return outcomeOfFailure(end.Kind)
+	}
+	return diag.OutcomeClosed
+}
+
+// msgPublish publishes a plain test message to the user's own topic, as the form says that it will; never retained.
+var msgPublish = diag.Probe{
+	ID: "msg.publish", Layer: diag.LayerMsg, Depth: diag.DepthQuick,
+	Needs:   []diag.ProbeID{checkSubscribe, checkRoundTrip},
+	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.Topics.Publish != "" },
+	Ready:   needSession,
+	Budget:  15 * time.Second,
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		x, ok := borrowMain(env)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_session"))
+		}
+		qos := min(env.Target.Topics.QoS, x.maxQoS)
+		return roundTripOn(ctx, env, x, env.Target.Topics.Publish, qos, false)
+	},
+}
