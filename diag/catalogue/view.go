@@ -80,6 +80,7 @@ type EvidenceView struct {
 	Key   diag.EvidenceKey `json:"key"`
 	Value string           `json:"value"`
 	Unit  string           `json:"unit"`
+	Text  string           `json:"text"` // value and unit in the reader's words
 	Label string           `json:"label"`
 	Help  string           `json:"help,omitempty"`
 }
