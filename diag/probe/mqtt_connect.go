@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
-	"mqttdoctor/diag/mqttwire"
 )
 
 // stashMain is where the asked session lives while other checks use it.

@@ -38,22 +38,15 @@ func outcomeOfFailure(kind mqttwire.FailureKind) diag.Outcome {
 }
 
 func connackProps(c *mqttwire.Connack) *diag.ConnackProps {
-	if c.Version != mqttwire.V5 {
+	if c.Version != mqttwire.V5 || c.Legacy {
 		return nil
-	}
-	flag := func(b *byte) *bool {
-		if b == nil {
-			return nil
-		}
-		v := *b != 0
-		return &v
 	}
 	p := &diag.ConnackProps{
 		SessionExpiryS: c.SessionExpiry, ReceiveMaximum: c.ReceiveMaximum, MaximumQoS: c.MaximumQoS,
-		RetainAvailable: flag(c.RetainAvailable), MaximumPacketBytes: c.MaximumPacketSize,
+		RetainAvailable: c.RetainAvailable, MaximumPacketBytes: c.MaximumPacketBytes,
 		AssignedClientID: printable(c.AssignedClientID, 200), TopicAliasMaximum: c.TopicAliasMaximum,
-		WildcardAvailable: flag(c.WildcardAvailable), SubIDAvailable: flag(c.SubscriptionIDAvailable),
-		SharedAvailable: flag(c.SharedAvailable), ServerKeepAliveS: c.ServerKeepAlive,
+		WildcardAvailable: c.WildcardAvailable, SubIDAvailable: c.SubscriptionIDAvailable,
+		SharedAvailable: c.SharedAvailable, ServerKeepAliveS: c.ServerKeepAlive,
 		ResponseInformation: printable(c.ResponseInformation, 200), ServerReference: printable(c.ServerReference, 300),
 		AuthenticationMethod: printable(c.AuthenticationMethod, 100),
 	}
@@ -64,7 +57,7 @@ func connackProps(c *mqttwire.Connack) *diag.ConnackProps {
 		if p.UserProperties == nil {
 			p.UserProperties = map[string]string{}
 		}
-		p.UserProperties[printable(u[0], 100)] = printable(u[1], 200)
+		p.UserProperties[printable(u.Key, 100)] = printable(u.Value, 200)
 	}
 	return p
 }
