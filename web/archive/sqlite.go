@@ -28,6 +28,7 @@ type SQLite struct {
 	// write has one connection: SQLite has one writer, and waiting here is fair, where waiting for the file's lock is not.
 	write *sql.DB
 	read  *sql.DB
+	lock  *lock
 	now   clock
 }
 
@@ -40,45 +41,59 @@ const busyTimeout = 5 * time.Second
 const readers = 4
 
 // OpenSQLite opens the archive in a file and brings its schema up to date. The file and its folder are made where they
-// are missing, for this user's eyes alone.
+// are missing, for this user's eyes alone. ErrInUse: another process has it.
 func OpenSQLite(ctx context.Context, path string) (*SQLite, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making the archive's folder: %w", err)
 	}
-	// Made before SQLite does, which would let everybody read it.
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("opening the archive: %w", err)
+	for _, name := range []string{path, path + ".lock"} {
+		if err := makePrivate(name); err != nil {
+			return nil, fmt.Errorf("opening the archive: %w", err)
+		}
 	}
-	if err := f.Close(); err != nil {
+	held, err := takeLock(ctx, path+".lock", lockWait)
+	if err != nil {
 		return nil, err
 	}
 	write, err := sql.Open("sqlite", dsn(path, "_txlock=immediate"))
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, held.release())
 	}
 	write.SetMaxOpenConns(1)
 	read, err := sql.Open("sqlite", dsn(path, "_pragma=query_only(1)"))
 	if err != nil {
-		return nil, errors.Join(err, write.Close())
+		return nil, errors.Join(err, write.Close(), held.release())
 	}
 	read.SetMaxOpenConns(readers)
-	s := &SQLite{write: write, read: read, now: time.Now}
+	s := &SQLite{write: write, read: read, lock: held, now: time.Now}
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the archive %s: %w", path, err), s.Close())
 	}
 	return s, nil
 }
 
-func dsn(path, extra string) string {
+// makePrivate makes a file before SQLite does, which would let everybody read it; -wal, -shm and -journal take after it.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// fileURL is the path as SQLite takes it where options follow (https://www.sqlite.org/uri.html).
+func fileURL(path string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
 	}
 	slashed := filepath.ToSlash(path)
-	if !strings.HasPrefix(slashed, "/") { // C:/… (https://www.sqlite.org/uri.html)
+	if !strings.HasPrefix(slashed, "/") { // C:/…
 		slashed = "/" + slashed
 	}
-	u := url.URL{Scheme: "file", OmitHost: true, Path: slashed}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: slashed}).String()
+}
+
+func dsn(path, extra string) string {
 	pragmas := []string{
 		"_pragma=busy_timeout(" + fmt.Sprint(busyTimeout.Milliseconds()) + ")", // first: the others may have to wait
 		"_pragma=journal_mode(WAL)",
@@ -88,7 +103,7 @@ func dsn(path, extra string) string {
 		"_pragma=secure_delete(1)", // deleted rows are overwritten with zeros
 		extra,
 	}
-	return u.String() + "?" + strings.Join(pragmas, "&")
+	return fileURL(path) + "?" + strings.Join(pragmas, "&")
 }
 
 func (s *SQLite) migrate(ctx context.Context) error {
@@ -320,5 +335,5 @@ func (s *SQLite) Ping(ctx context.Context) error {
 // Close implements [Store].
 func (s *SQLite) Close() error {
 	err := s.read.Close() // first, so that the last connection is the writer's and carries the log over
-	return errors.Join(err, s.write.Close())
+	return errors.Join(err, s.write.Close(), s.lock.release())
 }
