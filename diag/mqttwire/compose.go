@@ -131,9 +131,9 @@ func encodePublish(v Version, id uint16, m Message) []byte {
 
 // ack makes PUBACK, PUBREC, PUBREL or PUBCOMP of success: two bytes of packet identifier suffice in every version
 // (MQTT 5.0 3.4.2.1). PUBREL has flag bits 0010.
-func ack(kind byte, id uint16) []byte {
-	first := kind << 4
-	if kind == typePubrel {
+func ack(kind PacketType, id uint16) []byte {
+	first := byte(kind) << 4
+	if kind == PUBREL {
 		first |= 2
 	}
 	return []byte{first, 2, byte(id >> 8), byte(id)}

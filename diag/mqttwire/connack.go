@@ -4,7 +4,7 @@ import "fmt"
 
 // Connack is a CONNACK (MQTT 5.0 3.2).
 type Connack struct {
-	Version Version // of the CONNECT that it answers
+	Version Version // of the form that it has: that of the CONNECT, but for Legacy
 	// Legacy tells that a CONNECT of MQTT 5 was answered in the form of MQTT 3.1.1, without properties: so answer servers
 	// that do not know MQTT 5. Code is then a return code of MQTT 3.1.1.
 	Legacy         bool
@@ -26,13 +26,7 @@ func (c *Connack) Accepted() bool { return c.Code == 0 && !c.Legacy }
 // Reason is the code's name in the specification.
 func (c *Connack) Reason() string { return c.info().Name }
 
-func (c *Connack) info() ReasonInfo {
-	v := c.Version
-	if c.Legacy {
-		v = V311
-	}
-	return LookupReason(v, CONNACK, c.Code)
-}
+func (c *Connack) info() ReasonInfo { return LookupReason(c.Version, CONNACK, c.Code) }
 
 // DecodeConnack decodes a CONNACK that answers a CONNECT of version v. Beside an error it returns what it could read before
 // that. The error is *ErrMalformed.
@@ -62,7 +56,7 @@ func DecodeConnack(v Version, f Frame) (*Connack, error) {
 	}
 	if v == V5 {
 		if c.left() == 0 {
-			ack.Legacy = true
+			ack.Legacy, ack.Version = true, V311
 		} else {
 			ack.Properties = c.properties()
 		}
@@ -74,7 +68,7 @@ func DecodeConnack(v Version, f Frame) (*Connack, error) {
 	if ack.ReceiveMaximum != nil && *ack.ReceiveMaximum == 0 {
 		c.breach("Receive Maximum", -1, "3.2.2.3.3", "it is 0")
 	}
-	if ack.MaximumPacketBytes != nil && *ack.MaximumPacketBytes == 0 {
+	if ack.MaximumPacketSize != nil && *ack.MaximumPacketSize == 0 {
 		c.breach("Maximum Packet Size", -1, "3.2.2.3.6", "it is 0")
 	}
 	if ack.MaximumQoS != nil && *ack.MaximumQoS > 1 {

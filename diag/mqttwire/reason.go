@@ -128,3 +128,6 @@ func lookup3(packet PacketType, code byte) ReasonInfo {
 	}
 	return info
 }
+
+// SubackReason is the name of a SUBACK's code.
+func SubackReason(v Version, code byte) string { return LookupReason(v, SUBACK, code).Name }

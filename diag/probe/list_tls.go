@@ -2,4 +2,4 @@ package probe
 
 import "mqttdoctor/diag"
 
-var tlsProbes = []diag.Probe{}
+var tlsProbes = []diag.Probe{tlsHandshake}
