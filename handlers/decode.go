@@ -88,7 +88,7 @@ var unmarshalerType = reflect.TypeFor[json.Unmarshaler]()
 // check compares a decoded value with the type it is meant for. The names are the JSON names, matched exactly: the
 // decoder itself would take other cases for the same.
 func check(path string, v any, t reflect.Type, errs diag.FieldErrors) {
-	wrong := func(want string) { errs[orRoot(path)] = diag.N("input.wrong_type", "value", want) }
+	wrong := func(want string) { errs[orRoot(path)] = diag.N("api.wrong_type", "value", want) }
 	if t.Kind() == reflect.Pointer {
 		if v == nil {
 			return
@@ -119,7 +119,7 @@ func check(path string, v any, t reflect.Type, errs diag.FieldErrors) {
 		for name, value := range object {
 			ft, known := fields[name]
 			if !known {
-				errs[clipName(join(path, name))] = diag.N("input.unknown_field", "field", clipName(join(path, name)))
+				errs[clipName(join(path, name))] = diag.N("api.unknown_field", "field", clipName(join(path, name)))
 				continue
 			}
 			check(join(path, name), value, ft, errs)

@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"mqttdoctor/diag"
-	"mqttdoctor/diag/catalogue"
 )
 
 // demoTarget is a target of the demo broker as a body of POST /runs takes it, password included: it protects nothing.
@@ -46,8 +45,8 @@ func (h *Handlers) handleDemo(w http.ResponseWriter, r *http.Request) error {
 	out := make([]demoScenario, 0, len(scenarios))
 	for _, s := range scenarios {
 		out = append(out, demoScenario{ID: s.ID,
-			Title:       catalogue.Text(diag.N("demo."+s.ID+".title"), lang),
-			Explanation: catalogue.Text(diag.N("demo."+s.ID+".text"), lang),
+			Title:       say(diag.N("api.demo."+s.ID+".title"), lang),
+			Explanation: say(diag.N("api.demo."+s.ID+".text"), lang),
 			Target: demoTarget{URL: s.Target.URL, Username: s.Target.Username, Password: s.Target.Password.Reveal(),
 				TLS:    demoTLS{CAPEM: s.Target.TLS.CAPEM},
 				Topics: demoTopics{Publish: s.Target.Topics.Publish, Subscribe: s.Target.Topics.Subscribe}},

@@ -28,6 +28,16 @@ var (
 	errMethod  = errors.New("method not allowed")
 )
 
+// Errors that the server finds before a handler is asked; it hands them to [Handlers.Fail].
+var (
+	// ErrCrossOrigin: a page of another site sent this.
+	ErrCrossOrigin = errors.New("cross-origin request")
+	// ErrWrongHost: this server does not go by that name.
+	ErrWrongHost = errors.New("wrong host")
+	// ErrPanic: a handler has a defect, which is in the log.
+	ErrPanic = errors.New("handler panicked")
+)
+
 // badRequest is an error of the request itself, with a code of the interface and the text api.<code>.
 type badRequest struct {
 	status int
@@ -47,24 +57,25 @@ func problem(err error, lang catalogue.Lang) Problem {
 		forbidden *ForbiddenTarget
 		gone      *SecretsGone
 		ahead     *AfterAhead
+		crowd     *TooManyViewers
 	)
-	say := func(status int, code string, pairs ...string) Problem {
-		return Problem{Status: status, Code: code, Message: catalogue.Text(diag.N("api."+code, pairs...), lang)}
+	made := func(status int, code string, pairs ...string) Problem {
+		return Problem{Status: status, Code: code, Message: say(diag.N("api."+code, pairs...), lang)}
 	}
 	switch {
 	case errors.As(err, &fields):
-		p := say(http.StatusBadRequest, "invalid_input", "count", strconv.Itoa(len(fields)))
+		p := made(http.StatusBadRequest, "invalid_input", "count", strconv.Itoa(len(fields)))
 		p.Fields = catalogue.FieldErrors(fields, lang)
 		return p
 	case errors.As(err, &bad):
 		p := Problem{Status: bad.status, Code: bad.code,
-			Message: catalogue.Text(diag.Note{Key: "api." + bad.code, Args: bad.args}, lang)}
+			Message: say(diag.Note{Key: "api." + bad.code, Args: bad.args}, lang)}
 		if len(bad.fields) > 0 {
 			p.Fields = catalogue.FieldErrors(bad.fields, lang)
 		}
 		return p
 	case errors.As(err, &forbidden):
-		p := say(http.StatusForbidden, "target_forbidden", "address", forbidden.Address, "value", forbidden.Policy)
+		p := made(http.StatusForbidden, "target_forbidden", "address", forbidden.Address, "value", forbidden.Policy)
 		if forbidden.Field != "" {
 			p.Fields = map[string]string{forbidden.Field: p.Message}
 		}
@@ -74,47 +85,55 @@ func problem(err error, lang catalogue.Lang) Problem {
 		if busy.PerClient {
 			code = "too_many_runs_client"
 		}
-		p := say(http.StatusTooManyRequests, code, "limit", strconv.Itoa(busy.Limit))
+		p := made(http.StatusTooManyRequests, code, "limit", strconv.Itoa(busy.Limit))
 		p.RetryAfter = max(time.Second, busy.RetryAfter)
 		return p
 	case errors.As(err, &gone):
-		p := say(http.StatusBadRequest, "secrets_gone")
+		p := made(http.StatusBadRequest, "secrets_gone")
 		p.Fields = map[string]string{}
 		for _, f := range gone.Fields {
-			p.Fields[f] = catalogue.Text(diag.N("api.secret_again"), lang)
+			p.Fields[f] = say(diag.N("api.secret_again"), lang)
 		}
 		return p
 	case errors.As(err, &ahead):
-		p := say(http.StatusBadRequest, "invalid_after", "limit", strconv.Itoa(ahead.Last))
+		p := made(http.StatusBadRequest, "invalid_after", "limit", strconv.Itoa(ahead.Last))
 		p.Fields = map[string]string{"after": p.Message}
 		return p
+	case errors.As(err, &crowd):
+		p := made(http.StatusServiceUnavailable, "too_many_viewers", "limit", strconv.Itoa(crowd.Limit))
+		p.RetryAfter = 10 * time.Second
+		return p
 	case errors.Is(err, ErrNotFound):
-		return say(http.StatusNotFound, "run_not_found")
+		return made(http.StatusNotFound, "run_not_found")
 	case errors.Is(err, ErrNoToken):
-		return say(http.StatusUnauthorized, "token_missing")
+		return made(http.StatusUnauthorized, "token_missing")
 	case errors.Is(err, ErrNotYours):
-		return say(http.StatusForbidden, "token_wrong")
+		return made(http.StatusForbidden, "token_wrong")
 	case errors.Is(err, ErrNoSuggestion):
-		p := say(http.StatusBadRequest, "no_suggestion")
+		p := made(http.StatusBadRequest, "no_suggestion")
 		p.Fields = map[string]string{"apply": p.Message}
 		return p
 	case errors.Is(err, ErrNoDemo):
-		return say(http.StatusNotFound, "no_demo")
+		return made(http.StatusNotFound, "no_demo")
 	case errors.Is(err, ErrStopping):
-		p := say(http.StatusServiceUnavailable, "stopping")
+		p := made(http.StatusServiceUnavailable, "stopping")
 		p.RetryAfter = 5 * time.Second
 		return p
+	case errors.Is(err, ErrCrossOrigin):
+		return made(http.StatusForbidden, "cross_origin")
+	case errors.Is(err, ErrWrongHost):
+		return made(http.StatusMisdirectedRequest, "wrong_host") // RFC 9110 15.5.20
 	case errors.Is(err, errNoRoute):
-		return say(http.StatusNotFound, "not_found")
+		return made(http.StatusNotFound, "not_found")
 	case errors.Is(err, errMethod):
-		return say(http.StatusMethodNotAllowed, "method_not_allowed")
+		return made(http.StatusMethodNotAllowed, "method_not_allowed")
 	}
-	return say(http.StatusInternalServerError, "internal")
+	return made(http.StatusInternalServerError, "internal")
 }
 
-// fail answers with an error: JSON under /api, a page elsewhere. What is our own fault is logged with its cause, which
+// Fail answers with an error: JSON under /api, a page elsewhere. What is our own fault is logged with its cause, which
 // the client never sees.
-func (h *Handlers) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (h *Handlers) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problem(err, h.lang(r, ""))
 	switch {
 	case p.Status >= http.StatusInternalServerError && p.Status != http.StatusServiceUnavailable && r.Context().Err() == nil:

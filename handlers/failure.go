@@ -62,3 +62,10 @@ type AfterAhead struct {
 }
 
 func (e *AfterAhead) Error() string { return fmt.Sprintf("last event is %d", e.Last) }
+
+// TooManyViewers says that as many viewers are attached as may be.
+type TooManyViewers struct {
+	Limit int
+}
+
+func (e *TooManyViewers) Error() string { return fmt.Sprintf("%d viewers are the limit", e.Limit) }

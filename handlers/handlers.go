@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -16,6 +17,8 @@ type Deps struct {
 	Runs   Runs
 	Demo   Demo   // nil: this server offers none
 	Health Health // nil: always ready
+	// Context ends when the server drops its viewers; nil: never.
+	Context context.Context
 	// Probes are listed by GET /checks.
 	Probes []diag.Probe
 	// Version of the program, shown in the API and on pages.
@@ -48,6 +51,9 @@ func New(deps Deps) *Handlers {
 	}
 	if deps.Secure == nil {
 		deps.Secure = func(r *http.Request) bool { return r.TLS != nil }
+	}
+	if deps.Context == nil {
+		deps.Context = context.Background()
 	}
 	if deps.Asset == nil {
 		deps.Asset = func(name string) string { return "/static/" + name }
@@ -92,7 +98,7 @@ type handlerFunc func(http.ResponseWriter, *http.Request) error
 func (h *Handlers) wrap(f handlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := f(w, r); err != nil {
-			h.fail(w, r, err)
+			h.Fail(w, r, err)
 		}
 	}
 }

@@ -45,5 +45,5 @@ func (h *Handlers) inputLang(r *http.Request, given string) (string, error) {
 	case string(catalogue.English), string(catalogue.Chinese):
 		return given, nil
 	}
-	return "", diag.FieldErrors{"lang": diag.N("input.lang", "value", clipName(given))}
+	return "", diag.FieldErrors{"lang": diag.N("api.lang", "value", clipName(given))}
 }

@@ -146,7 +146,7 @@ func (h *Handlers) handleRerun(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-var idPattern = regexp.MustCompile(`^[a-z2-7]{26}$`)
+var idPattern = regexp.MustCompile(`^[a-z2-7]{34}$`)
 
 // runID takes the id from the path; one that cannot be an id is not found without asking anyone.
 func runID(r *http.Request) (string, error) {
@@ -166,7 +166,7 @@ func afterParam(r *http.Request) (int, error) {
 	n, err := strconv.Atoi(q)
 	if err != nil || n < 0 {
 		return 0, &badRequest{status: http.StatusBadRequest, code: "invalid_after_number",
-			fields: diag.FieldErrors{"after": diag.N("input.wrong_type", "value", "integer")}}
+			fields: diag.FieldErrors{"after": diag.N("api.wrong_type", "value", "integer")}}
 	}
 	return n, nil
 }

@@ -18,7 +18,8 @@ type Runs interface {
 	// Errors: ErrNotFound.
 	Get(ctx context.Context, id string) (diag.Report, error)
 	// Watch returns a viewer of the run's events with a number greater than after, past and future, in order, without
-	// gap or repeat. It works for ended runs too, also after a restart. Errors: ErrNotFound, *AfterAhead.
+	// gap or repeat. It works for ended runs too, also after a restart. The caller stops it. Errors: ErrNotFound,
+	// *AfterAhead, *TooManyViewers.
 	Watch(ctx context.Context, id string, after int) (Viewer, error)
 	// Rights tells what this actor may do with the run; for the buttons of the run page. Errors: ErrNotFound.
 	Rights(ctx context.Context, id string, by Actor) (Rights, error)
@@ -35,6 +36,8 @@ type Viewer interface {
 	// Next waits for events and returns at least one. io.EOF follows run.finished; ErrSlow tells that the viewer was too
 	// long behind and should come back with ?after=.
 	Next(ctx context.Context) ([]diag.Event, error)
+	// Stop ends the viewer; it may be called more than once.
+	Stop()
 }
 
 // Actor is who asks. The zero value is a stranger who has the link and nothing else.

@@ -36,7 +36,7 @@ func (h *Handlers) handleStream(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	lang := h.apiLang(r, report.Lang)
-	return h.stream(w, r, id, func(e diag.Event) ([]byte, error) { return json.Marshal(catalogue.RenderEvent(e, lang)) })
+	return h.stream(w, r, id, func(e diag.Event) ([]byte, error) { return json.Marshal(catalogue.RenderEvent(e, report.Target, lang)) })
 }
 
 // stream attaches a websocket to a run: one text message for each event, made by render (nil: leave the event out).
@@ -47,12 +47,13 @@ func (h *Handlers) stream(w http.ResponseWriter, r *http.Request, id string, ren
 		return err
 	}
 	if !h.sameOrigin(r) {
-		return &badRequest{status: http.StatusForbidden, code: "cross_origin"}
+		return ErrCrossOrigin
 	}
 	viewer, err := h.Runs.Watch(r.Context(), id, after)
 	if err != nil {
 		return err
 	}
+	defer viewer.Stop()
 	if !isUpgrade(r) {
 		w.Header().Set("Upgrade", "websocket") // RFC 9110 15.5.22
 		w.Header().Set("Connection", "Upgrade")
@@ -67,8 +68,9 @@ func (h *Handlers) stream(w http.ResponseWriter, r *http.Request, id string, ren
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(streamReadLimit)
-	// The request's context says nothing of a hijacked connection; CloseRead's ends when the peer goes or sends data.
-	ctx := conn.CloseRead(context.WithoutCancel(r.Context()))
+	// The request's context says nothing of a hijacked connection; CloseRead's ends when the peer goes or sends data, and
+	// with the server.
+	ctx := conn.CloseRead(h.Context)
 	status, reason := h.feed(ctx, conn, viewer, render)
 	_ = conn.Close(status, reason)
 	return nil

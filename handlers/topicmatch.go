@@ -2,10 +2,11 @@ package handlers
 
 import (
 	"net/http"
-	"strings"
+	"strconv"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
+	"mqttdoctor/diag/mqttwire"
 )
 
 type topicMatchBody struct {
@@ -24,50 +25,32 @@ func (h *Handlers) handleTopicMatch(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	errs := diag.FieldErrors{}
-	if note := diag.CheckTopicFilter(in.Filter); !note.IsZero() {
-		errs["filter"] = note
+	matches, reason, err := TopicMatch(in.Filter, in.Topic)
+	if err != nil {
+		return err
 	}
-	if note := diag.CheckTopicName(in.Topic); !note.IsZero() {
-		errs["topic"] = note
-	}
-	if len(errs) > 0 {
-		return errs
-	}
-	matches, reason := topicMatch(in.Filter, in.Topic)
-	writeJSON(w, http.StatusOK, map[string]any{"matches": matches, "reason": catalogue.Text(reason, catalogue.Lang(lang))})
+	writeJSON(w, http.StatusOK, map[string]any{"matches": matches, "reason": say(reason, catalogue.Lang(lang))})
 	return nil
 }
 
-// topicMatch compares level by level (MQTT 5.0 4.7) and names the level that decides.
-func topicMatch(filter, topic string) (bool, diag.Note) {
-	plain := filter
-	if rest, ok := strings.CutPrefix(filter, "$share/"); ok { // the share name takes no part (MQTT 5.0 4.8.2)
-		_, plain, _ = strings.Cut(rest, "/")
+// TopicMatch compares a filter with a topic (MQTT 5.0 4.7) and words what decides. The error is diag.FieldErrors, by
+// "filter" and "topic", where one of them is none.
+func TopicMatch(filter, topic string) (bool, diag.Note, error) {
+	errs := diag.FieldErrors{}
+	if note := diag.CheckTopicFilter(filter); !note.IsZero() {
+		errs["filter"] = note
 	}
-	f, t := strings.Split(plain, "/"), strings.Split(topic, "/")
-	if strings.HasPrefix(topic, "$") && (f[0] == "+" || f[0] == "#") { // [MQTT-4.7.2-1]
-		return false, diag.N("match.dollar", "topic", topic, "filter", filter)
+	if note := diag.CheckTopicName(topic); !note.IsZero() {
+		errs["topic"] = note
 	}
-	for i, level := range f {
-		switch {
-		case level == "#": // also the parent level itself: "a/#" matches "a"
-			return true, diag.N("match.hash", "topic", topic, "filter", filter)
-		case i >= len(t):
-			return false, diag.N("match.too_short", "topic", topic, "filter", filter, "suggested", level)
-		case level != "+" && level != t[i]:
-			note := diag.N("match.level", "topic", topic, "filter", filter, "suggested", level, "value", t[i])
-			if strings.EqualFold(level, t[i]) {
-				note.Key = "match.case"
-			}
-			if strings.TrimSpace(level) == strings.TrimSpace(t[i]) {
-				note.Key = "match.space"
-			}
-			return false, note
-		}
+	if len(errs) > 0 {
+		return false, diag.Note{}, errs
 	}
-	if len(t) > len(f) {
-		return false, diag.N("match.too_long", "topic", topic, "filter", filter, "value", t[len(f)])
+	matches, m := mqttwire.Match(filter, topic)
+	if matches {
+		return true, diag.N("api.match.yes", "filter", filter, "topic", topic), nil
 	}
-	return true, diag.N("match.yes", "topic", topic, "filter", filter)
+	// Levels are quoted: an empty one, or one with blanks, could not be seen otherwise.
+	return false, diag.N("api.match."+string(m.Code), "filter", filter, "topic", topic, "count", strconv.Itoa(m.Level),
+		"suggested", strconv.Quote(m.InFilter), "value", strconv.Quote(m.InTopic)), nil
 }

@@ -1,0 +1,269 @@
+package web
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is how a server is set up. [ParseConfig] makes one from flags and environment; a test makes its own from
+// [DefaultConfig].
+type Config struct {
+	Listen         string // host:port; port 0: any free one
+	Data           string // folder of the archive
+	Policy         string // laptop, public or intranet; empty: laptop on loopback, else public
+	AllowCIDR      []netip.Prefix
+	DenyCIDR       []netip.Prefix
+	Open           bool     // open the browser
+	PublicURL      *url.URL // nil: what requests say
+	TrustedProxies []netip.Prefix
+	MaxRuns        int
+	MaxPerClient   int
+	Retention      time.Duration
+	Vantage        string // name of where probes run from; empty: the machine's
+	Demo           bool   // offer the demo broker
+	LogFormat      string // text or json
+	LogLevel       slog.Level
+}
+
+// EnvPrefix begins the names of the environment variables: --max-runs is MQTTDOCTOR_MAX_RUNS.
+const EnvPrefix = "MQTTDOCTOR_"
+
+// DefaultConfig is what a server does that nobody configured.
+func DefaultConfig() Config {
+	return Config{Listen: "127.0.0.1:8080", Data: defaultData(), Open: true, MaxRuns: 64, MaxPerClient: 8,
+		Retention: 30 * 24 * time.Hour, Demo: true, LogFormat: "text", LogLevel: slog.LevelInfo}
+}
+
+func defaultData() string {
+	dir, err := os.UserCacheDir()
+	if err != nil { // no home: a container, say
+		return "mqttdoctor-data"
+	}
+	return filepath.Join(dir, "mqttdoctor")
+}
+
+// ParseConfig reads flags, and for what they leave out the environment. It returns flag.ErrHelp where help was asked for
+// and written to out. Other errors say what is wrong with which setting.
+func ParseConfig(args []string, getenv func(string) string, out io.Writer) (Config, error) {
+	c := DefaultConfig()
+	fs := flag.NewFlagSet("mqttdoctor serve", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // the caller writes the error
+	fs.StringVar(&c.Listen, "listen", c.Listen, "address to listen on, `host:port`; port 0 takes any free one")
+	fs.StringVar(&c.Data, "data", c.Data, "`folder` of the reports")
+	fs.Var(oneOf(&c.Policy, "laptop", "public", "intranet"), "policy", "which targets may be diagnosed: laptop (everything), public (no private, loopback or reserved addresses), intranet (public and private networks); empty: laptop while listening on loopback only, else public")
+	fs.Var((*prefixes)(&c.AllowCIDR), "allow-cidr", "`networks` that may be diagnosed whatever the policy, separated by commas")
+	fs.Var((*prefixes)(&c.DenyCIDR), "deny-cidr", "`networks` that may not be diagnosed whatever the policy, separated by commas")
+	fs.BoolVar(&c.Open, "open", c.Open, "open the browser")
+	fs.Var(publicURL{&c.PublicURL}, "public-url", "`address` under which people reach this server, such as https://mqtt.example.com")
+	fs.Var((*prefixes)(&c.TrustedProxies), "trusted-proxies", "`networks` of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed")
+	fs.IntVar(&c.MaxRuns, "max-runs", c.MaxRuns, "runs at once in all")
+	fs.IntVar(&c.MaxPerClient, "max-runs-per-client", c.MaxPerClient, "runs at once for each client address")
+	fs.Var((*days)(&c.Retention), "retention", "how long reports are kept, such as 30d or 12h")
+	fs.StringVar(&c.Vantage, "vantage", c.Vantage, "`name` of where this server stands, shown in reports; empty: the machine's name")
+	fs.BoolVar(&c.Demo, "demo", c.Demo, "offer the demo broker")
+	fs.Var(oneOf(&c.LogFormat, "text", "json"), "log-format", "text or json")
+	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
+
+	err := fs.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		describe(fs, out)
+		return c, err
+	}
+	if err == nil && fs.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if err == nil {
+		err = fromEnv(fs, getenv)
+	}
+	if err == nil {
+		err = c.check()
+	}
+	return c, err
+}
+
+// fromEnv sets what no flag has set.
+func fromEnv(fs *flag.FlagSet, getenv func(string) string) error {
+	var given []string
+	fs.Visit(func(f *flag.Flag) { given = append(given, f.Name) })
+	var errs []error
+	fs.VisitAll(func(f *flag.Flag) {
+		value := getenv(envName(f.Name))
+		if value == "" || slices.Contains(given, f.Name) {
+			return
+		}
+		if err := fs.Set(f.Name, value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", envName(f.Name), err))
+		}
+	})
+	return errors.Join(errs...)
+}
+
+func envName(name string) string {
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// describe writes every flag with its variable and default.
+func describe(fs *flag.FlagSet, out io.Writer) {
+	fmt.Fprintf(out, "Usage: mqttdoctor [serve] [flags]\n\nEach flag can be given as an environment variable too; the flag wins.\n\n")
+	fs.VisitAll(func(f *flag.Flag) {
+		arg, usage := flag.UnquoteUsage(f)
+		fmt.Fprintf(out, "  --%s %s\n      %s\n      %s", f.Name, arg, usage, envName(f.Name))
+		if f.DefValue != "" {
+			fmt.Fprintf(out, ", default %s", f.DefValue)
+		}
+		fmt.Fprintln(out)
+	})
+}
+
+func (c Config) check() error {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	if c.MaxRuns < 1 || c.MaxPerClient < 1 {
+		return errors.New("--max-runs and --max-runs-per-client: at least 1")
+	}
+	if c.Retention < time.Minute {
+		return errors.New("--retention: at least a minute")
+	}
+	if c.Data == "" {
+		return errors.New("--data: a folder is needed")
+	}
+	return nil
+}
+
+// Loopback tells whether the server can be reached from this machine alone.
+func (c Config) Loopback() bool {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// PolicyName is the policy that holds: the one given, else by who can reach the server.
+func (c Config) PolicyName() string {
+	switch {
+	case c.Policy != "":
+		return c.Policy
+	case c.Loopback():
+		return "laptop"
+	}
+	return "public"
+}
+
+// The flag types that the standard library lacks.
+
+type choice struct {
+	to  *string
+	all []string
+}
+
+func oneOf(to *string, all ...string) *choice { return &choice{to: to, all: all} }
+
+func (c *choice) String() string {
+	if c.to == nil {
+		return ""
+	}
+	return *c.to
+}
+
+func (c *choice) Set(s string) error {
+	if !slices.Contains(c.all, s) {
+		return fmt.Errorf("one of %s", strings.Join(c.all, ", "))
+	}
+	*c.to = s
+	return nil
+}
+
+type prefixes []netip.Prefix
+
+func (p *prefixes) String() string {
+	var parts []string
+	for _, prefix := range *p {
+		parts = append(parts, prefix.String())
+	}
+	return strings.Join(parts, ",")
+}
+
+func (p *prefixes) Set(s string) error {
+	for part := range strings.SplitSeq(s, ",") {
+		part = strings.TrimSpace(part)
+		if part == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(part)
+		if err != nil {
+			addr, addrErr := netip.ParseAddr(part) // a single address
+			if addrErr != nil {
+				return fmt.Errorf("%q is neither a network such as 10.0.0.0/8 nor an address", part)
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		*p = append(*p, prefix.Masked())
+	}
+	return nil
+}
+
+type publicURL struct{ to **url.URL }
+
+func (p publicURL) String() string {
+	if p.to == nil || *p.to == nil {
+		return ""
+	}
+	return (*p.to).String()
+}
+
+func (p publicURL) Set(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" ||
+		u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return errors.New("an address such as https://mqtt.example.com, without a path")
+	}
+	u.Path = ""
+	*p.to = u
+	return nil
+}
+
+type days time.Duration
+
+func (d *days) String() string { return formatDays(time.Duration(*d)) }
+
+func formatDays(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d > 0 && d%day == 0 {
+		return fmt.Sprintf("%dd", d/day)
+	}
+	return d.String()
+}
+
+func (d *days) Set(s string) error {
+	if n, ok := strings.CutSuffix(s, "d"); ok {
+		var count int
+		if _, err := fmt.Sscanf(n, "%d", &count); err != nil || fmt.Sprint(count) != n || count < 1 || count > 36500 {
+			return errors.New("a duration such as 30d or 12h")
+		}
+		*d = days(time.Duration(count) * 24 * time.Hour)
+		return nil
+	}
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		return errors.New("a duration such as 30d or 12h")
+	}
+	*d = days(v)
+	return nil
+}

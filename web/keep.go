@@ -1,0 +1,152 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/live"
+	"mqttdoctor/web/archive"
+)
+
+const (
+	// keepTime bounds one write to the archive while viewers wait for what it holds. A write takes a millisecond.
+	keepTime = 3 * time.Second
+	// keepTries is how often the end of a run is offered to an archive that does not answer, with a growing wait between.
+	keepTries = 4
+)
+
+// keep writes a run's events to the archive and then shows them: what a viewer has seen survives a crash. Where the
+// archive does not answer, the run goes on and is shown all the same, and what is missing is written with the next event.
+func (m *Runs) keep(ctx context.Context, r *run) {
+	var unkept []diag.Event
+	for ended := false; !ended; {
+		batch, err := r.log.Pending(ctx)
+		if err != nil {
+			return // cannot be: the context has no end
+		}
+		unkept = append(unkept, batch...)
+		if m.append(ctx, r, unkept) {
+			unkept = nil
+		}
+		ended = r.log.Publish(batch)
+	}
+	for try := 1; len(unkept) > 0 && try < keepTries; try++ {
+		time.Sleep(time.Duration(try) * 200 * time.Millisecond)
+		if m.append(ctx, r, unkept) {
+			unkept = nil
+		}
+	}
+	if len(unkept) > 0 {
+		r.unkept.Store(true)
+		m.log.Error("report could not be kept", "run", tagOf(r.id), "events", len(unkept))
+		m.meter.unkept.Inc()
+	}
+}
+
+// append writes events and tells whether they need not be offered again.
+func (m *Runs) append(ctx context.Context, r *run, events []diag.Event) bool {
+	ctx, cancel := context.WithTimeout(ctx, keepTime)
+	defer cancel()
+	err := m.store.Append(ctx, r.id, events)
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, archive.ErrNotFound): // erased
+		return true
+	}
+	m.log.Error("events could not be kept", "run", tagOf(r.id), "err", err)
+	return false
+}
+
+// Recover ends the runs that a crash left unfinished: they become interrupted, with the steps that had finished.
+func (m *Runs) Recover(ctx context.Context) error {
+	ids, err := m.store.Unfinished(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := m.interrupt(ctx, id); err != nil && !errors.Is(err, archive.ErrNotFound) {
+			return err
+		}
+		m.log.Warn("run was interrupted by the end of the last process", "run", tagOf(id))
+	}
+	return nil
+}
+
+func (m *Runs) interrupt(ctx context.Context, id string) error {
+	kept, err := m.store.Run(ctx, id)
+	if err != nil {
+		return err
+	}
+	events, err := m.store.Events(ctx, id, 0, kept.LastSeq+1)
+	if err != nil {
+		return err
+	}
+	report, last := kept.Report, kept.Report.CreatedAt
+	if len(events) > 0 {
+		report, last = live.Fold(events), events[len(events)-1].At
+	}
+	m.concludeInterrupted(&report, last)
+	return m.store.Append(ctx, id, []diag.Event{{Seq: kept.LastSeq + 1, Type: diag.EventRunFinished, At: m.now(), Report: &report}})
+}
+
+// concludeInterrupted makes the end that a run never came to: the rules say what its finished steps tell.
+func (m *Runs) concludeInterrupted(r *diag.Report, last time.Time) {
+	done := breakOff(r, last)
+	// What the secrets were is gone; that they were given is known, and that is what rules ask.
+	target, _ := diag.ParseTarget(r.Target)
+	opts := r.Plan
+	opts.Timeout, opts.Watch = time.Duration(r.TimeoutS*float64(time.Second)), time.Duration(r.WatchS)*time.Second
+	c := diag.Conclude(diag.NewView(target, opts, done), m.engine.Rules)
+	r.RootCause, r.Findings, r.RuledOut = c.RootCause, c.Findings, c.RuledOut
+	if c.Verdict == diag.OverallBroken { // what was not looked at cannot be called healthy
+		r.Verdict = c.Verdict
+	}
+}
+
+// breakOff turns a report of the moment into one that was interrupted at that time: what was running is canceled. It
+// returns the finished steps.
+func breakOff(r *diag.Report, at time.Time) (done []diag.Step) {
+	because := diag.N("api.step_interrupted")
+	for i, s := range r.Steps {
+		if s.Status == diag.StatusRunning {
+			r.Steps[i].Status, r.Steps[i].SkippedBecause = diag.StatusCanceled, &because
+			continue
+		}
+		done = append(done, s)
+	}
+	r.State, r.Verdict = diag.StateInterrupted, diag.OverallInconclusive
+	r.FinishedAt, r.Duration = at, max(0, at.Sub(r.CreatedAt))
+	return done
+}
+
+// Sweep erases expired runs and forgets secrets that had their time.
+func (m *Runs) Sweep(ctx context.Context) {
+	m.vault.sweep()
+	m.forgetUnkept()
+	n, err := m.store.Expire(ctx)
+	if err != nil && ctx.Err() == nil {
+		m.log.Error("expired reports could not be erased", "err", err)
+	}
+	if n > 0 {
+		m.log.Info("expired reports erased", "count", n)
+	}
+}
+
+// unkeptLife is how long a report that the archive did not take is shown from memory.
+const unkeptLife = 10 * time.Minute
+
+func (m *Runs) forgetUnkept() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, r := range m.running {
+		if !r.unkept.Load() {
+			continue
+		}
+		if end := r.log.Report().FinishedAt; !end.IsZero() && m.now().Sub(end) > unkeptLife {
+			delete(m.running, id)
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package web
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"mqttdoctor/handlers"
+)
+
+// places are the limits on runs at once.
+type places struct {
+	inAll, perClient int
+
+	mu     sync.Mutex
+	taken  int
+	client map[netip.Prefix]int
+}
+
+func newPlaces(inAll, perClient int) *places {
+	return &places{inAll: inAll, perClient: perClient, client: map[netip.Prefix]int{}}
+}
+
+// retryAfter is about how long a standard run takes.
+const retryAfter = 10 * time.Second
+
+// take reserves a place for a client, or says why there is none.
+func (p *places) take(addr netip.Addr) (release func(), err error) {
+	who := clientOf(addr)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.client[who] >= p.perClient:
+		return nil, &handlers.Busy{RetryAfter: retryAfter, PerClient: true, Limit: p.perClient}
+	case p.taken >= p.inAll:
+		return nil, &handlers.Busy{RetryAfter: retryAfter, Limit: p.inAll}
+	}
+	p.taken++
+	p.client[who]++
+	return sync.OnceFunc(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.taken--
+		if p.client[who]--; p.client[who] == 0 {
+			delete(p.client, who)
+		}
+	}), nil
+}
+
+// clientOf is what counts as one client: an IPv4 address, or an IPv6 network of the size that one customer gets.
+func clientOf(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap()
+	bits := 32
+	if addr.Is6() {
+		bits = 64
+	}
+	p, err := addr.WithZone("").Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}

@@ -1,0 +1,162 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/handlers"
+)
+
+// Rerun implements [handlers.Runs].
+func (m *Runs) Rerun(ctx context.Context, id string, by handlers.Actor, with handlers.RerunOptions) (handlers.Started, error) {
+	report, owner, err := m.lookUp(ctx, id)
+	if err != nil {
+		return handlers.Started{}, err
+	}
+	if by.Token != "" && !owns(by, owner) {
+		return handlers.Started{}, handlers.ErrNotYours
+	}
+	in, missing := m.inputOf(report, mayAct(by, owner) == nil, with.Secrets)
+	if len(missing) > 0 {
+		return handlers.Started{}, &handlers.SecretsGone{Fields: missing}
+	}
+	if with.Apply != "" {
+		i := slices.IndexFunc(report.Findings, func(f diag.Finding) bool { return f.Code == with.Apply })
+		if i < 0 || report.Findings[i].Suggestion == nil {
+			return handlers.Started{}, handlers.ErrNoSuggestion
+		}
+		apply(&in.Target, *report.Findings[i].Suggestion)
+	}
+	in.Lang = cmp.Or(with.Lang, in.Lang)
+	return m.Start(ctx, by, in)
+}
+
+// inputOf is what a run was started with, with its secrets where they are still held and this actor may use them, else
+// with the given ones. missing names the fields that would have to be typed again.
+func (m *Runs) inputOf(report diag.Report, mayUseHeld bool, given diag.TargetInput) (in diag.RunInput, missing []string) {
+	held, ok := m.vault.get(report.ID)
+	if ok && mayUseHeld {
+		in = held
+	} else {
+		in = inputFrom(report)
+	}
+	t := &in.Target
+	if given.Password.Given() {
+		t.Password = given.Password
+	}
+	if given.TLS.KeyPEM.Given() {
+		t.TLS.KeyPEM = given.TLS.KeyPEM
+	}
+	if len(given.WS.Headers) > 0 {
+		t.WS.Headers = maps.Clone(t.WS.Headers)
+		if t.WS.Headers == nil {
+			t.WS.Headers = map[string]diag.Secret{}
+		}
+		maps.Copy(t.WS.Headers, given.WS.Headers)
+	}
+	if t.Password.Gone() {
+		missing = append(missing, "target.password")
+	}
+	if t.TLS.KeyPEM.Gone() {
+		missing = append(missing, "target.tls.key_pem")
+	}
+	for _, value := range t.WS.Headers {
+		if value.Gone() {
+			missing = append(missing, "target.ws.headers")
+			break
+		}
+	}
+	return in, missing
+}
+
+// inputFrom makes an input of a report: the same but for the secrets, of which it is known that they were given.
+func inputFrom(r diag.Report) diag.RunInput {
+	t := r.Target
+	t.Password, t.TLS.KeyPEM = forget(t.Password), forget(t.TLS.KeyPEM)
+	t.WS.Headers = maps.Clone(t.WS.Headers)
+	for name, value := range t.WS.Headers {
+		t.WS.Headers[name] = forget(value)
+	}
+	timeout := r.TimeoutS
+	count, qos, payload := r.Plan.Burst.Count, int(r.Plan.Burst.QoS), r.Plan.Burst.PayloadBytes
+	return diag.RunInput{Target: t, Lang: r.Lang, Plan: diag.PlanInput{
+		Symptom: string(r.Plan.Symptom), Depth: string(r.Plan.Depth), Include: words(r.Plan.Include), Exclude: words(r.Plan.Exclude),
+		Intrusive: r.Plan.Intrusive, TimeoutS: &timeout, WatchS: r.WatchS, Resolvers: r.Plan.Resolvers,
+		Burst: &diag.BurstInput{Count: &count, QoS: &qos, PayloadBytes: &payload}}}
+}
+
+// forget makes of a secret that one was given: what a run under way holds in memory is not for everybody with the link.
+func forget(s diag.Secret) diag.Secret {
+	data, err := s.MarshalJSON()
+	if err != nil {
+		return diag.Secret{}
+	}
+	var gone diag.Secret
+	_ = gone.UnmarshalJSON(data)
+	return gone
+}
+
+func words(ids []diag.ProbeID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = string(id)
+	}
+	return out
+}
+
+// apply takes a suggestion over, as a merge patch (RFC 7396).
+func apply(t *diag.TargetInput, s diag.Suggestion) {
+	if s.URL != "" {
+		t.URL = s.URL
+		t.WS.Path = "" // the URL carries it
+	}
+	if s.Protocol != "" {
+		t.Protocol = string(s.Protocol)
+	}
+	if s.ClientID != nil {
+		t.ClientID = *s.ClientID
+	}
+	if s.KeepAlive != nil {
+		t.KeepaliveS = s.KeepAlive
+	}
+	if s.TLS != nil {
+		t.TLS.ServerName = cmp.Or(s.TLS.ServerName, t.TLS.ServerName)
+		if s.TLS.ALPN != nil {
+			t.TLS.ALPN = s.TLS.ALPN
+		}
+		if s.TLS.CAPEM != nil {
+			t.TLS.CAPEM = *s.TLS.CAPEM
+		}
+	}
+	if s.WS != nil {
+		if s.WS.Path != "" {
+			applyPath(t, s.WS.Path)
+		}
+		if s.WS.Origin != nil {
+			t.WS.Origin = *s.WS.Origin
+		}
+	}
+	if s.Topics != nil {
+		t.Topics.Publish = cmp.Or(s.Topics.Publish, t.Topics.Publish)
+		if s.Topics.Subscribe != nil {
+			t.Topics.Subscribe = s.Topics.Subscribe
+		}
+		if s.Topics.QoS != nil {
+			t.Topics.QoS = s.Topics.QoS
+		}
+	}
+}
+
+// applyPath puts a path where the URL carries one too: both must say the same.
+func applyPath(t *diag.TargetInput, path string) {
+	t.WS.Path = ""
+	target, err := diag.ParseTarget(*t)
+	if err != nil {
+		t.WS.Path = path
+		return
+	}
+	t.URL = target.URLFor(target.Scheme, target.Port, path)
+}
