@@ -177,7 +177,7 @@ func splitHostPort(authority string) (host, port string, problem Note) {
 		if end < 0 {
 			return "", "", N("input.url_brackets")
 		}
-		host = authority[1:end]
+		host = strings.Replace(authority[1:end], "%25", "%", 1) // a zone, as a URL writes it (RFC 6874 2)
 		tail := authority[end+1:]
 		if _, err := netip.ParseAddr(host); err != nil {
 			return "", "", N("input.url_brackets")
@@ -212,6 +212,9 @@ var hostLabel = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
 // (RFC 5891). The note says what is wrong with it; it is zero where nothing is.
 func CleanHost(host string) (string, Note) {
 	if addr, err := netip.ParseAddr(host); err == nil {
+		if addr.Zone() != "" && !hostLabel.MatchString(strings.ToLower(addr.Zone())) {
+			return "", N("input.host_bad", "value", clip(host, 80))
+		}
 		return addr.String(), Note{}
 	}
 	name := strings.TrimSuffix(host, ".")
@@ -265,7 +268,7 @@ func parsePath(in TargetInput, t *Target, path string, errs FieldErrors) {
 	if strings.HasPrefix(t.WS.Path, "?") {
 		t.WS.Path = "/" + t.WS.Path
 	}
-	if _, err := url.ParseRequestURI(t.WS.Path); err != nil || strings.ContainsAny(t.WS.Path, " \r\n#") {
+	if _, err := url.ParseRequestURI("http://h" + t.WS.Path); err != nil || strings.ContainsAny(t.WS.Path, " \r\n#") {
 		errs.set("target.ws.path", N("input.ws_path", "value", clip(t.WS.Path, 80)))
 	}
 }
@@ -279,7 +282,7 @@ func parseSession(in TargetInput, t *Target, errs FieldErrors) {
 		errs.set("target.protocol", N("input.protocol", "value", clip(in.Protocol, 40)))
 	}
 	checkText(errs, "target.client_id", in.ClientID)
-	checkText(errs, "target.username", in.Username)
+	checkText(errs, "target.username", t.Username) // which may have come with the URL
 	if len(t.Password.Reveal()) > maxStringBytes {
 		errs.set("target.password", N("input.too_long", "limit", strconv.Itoa(maxStringBytes)))
 	}

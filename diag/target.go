@@ -142,10 +142,7 @@ func (t Target) URLFor(scheme Scheme, port uint16, path string) string {
 	if !scheme.IsWebSocket() {
 		return u.String()
 	}
-	if parsed, err := url.ParseRequestURI(path); err == nil {
-		u.Path, u.RawPath, u.RawQuery = parsed.Path, parsed.RawPath, parsed.RawQuery
-	}
-	return u.String()
+	return u.String() + path // as it was typed: parsing it alone would take "//x" for a host
 }
 
 // HasSecrets tells whether anything was given that is gone once the run has ended.
