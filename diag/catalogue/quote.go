@@ -77,13 +77,12 @@ func (s *quoteScan) parts(parts []part) error {
 		if s.single != single || s.double != double {
 			return fmt.Errorf("optional segment with half a quote")
 		}
-		for _, r := range p.words {
+		for i, r := range p.words {
 			switch {
 			case r == '\n' || r == '\r':
 				return fmt.Errorf("more than one line")
-			case r == '\\' && s.hasFacts && !s.single:
-				// It could turn a quote that follows into a character.
-				return fmt.Errorf("backslash in a command with arguments")
+			case (r == '\\' || r == '`') && s.hasFacts && !s.single && (i+1 == len(p.words) || strings.ContainsRune("\"'\\`", rune(p.words[i+1]))):
+				return fmt.Errorf("escaped quote in a command with arguments") // the scan would lose count
 			case r == '\'' && !s.double:
 				s.single = !s.single
 			case r == '"' && !s.single:
