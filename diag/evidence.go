@@ -51,6 +51,7 @@ const (
 	EvTLSAlertAfter    EvidenceKey = "tls.alert_after"
 	EvTLSVersion       EvidenceKey = "tls.version"
 	EvTLSSuite         EvidenceKey = "tls.suite"
+	EvTLSSuites        EvidenceKey = "tls.suites"
 	EvTLSCurve         EvidenceKey = "tls.curve"
 	EvTLSALPN          EvidenceKey = "tls.alpn"
 	EvTLSCertRequested EvidenceKey = "tls.cert_requested"
@@ -65,6 +66,7 @@ const (
 	EvCertSignature    EvidenceKey = "cert.signature"
 	EvCertChain        EvidenceKey = "cert.chain"
 	EvTrustError       EvidenceKey = "cert.trust_error"
+	EvOCSP             EvidenceKey = "cert.ocsp"
 
 	EvWSPath        EvidenceKey = "ws.path"
 	EvWSOrigin      EvidenceKey = "ws.origin"

@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 
 func init() {
 	register(func() *TLSHandshake { return &TLSHandshake{} })
+	register(func() *TLSHello { return &TLSHello{} })
 }
 
 // TLSHandshake is one TLS handshake with one address: the outcome, and everything that was served whatever its faults.
@@ -32,13 +34,15 @@ type TLSHandshake struct {
 	// ServerHello tells that the peer spoke TLS: a handshake record or an alert came.
 	ServerHello bool `json:"server_hello"`
 
-	Version    string     `json:"version,omitempty"` // negotiated
-	Suite      string     `json:"suite,omitempty"`
-	Curve      string     `json:"curve,omitempty"`
-	ALPN       string     `json:"alpn,omitempty"`
-	Resumed    bool       `json:"resumed,omitempty"`
-	Chain      []CertFact `json:"chain,omitempty"` // as served, leaf first
-	OCSPStaple string     `json:"ocsp_staple,omitempty"`
+	Version string     `json:"version,omitempty"` // negotiated
+	Suite   string     `json:"suite,omitempty"`
+	Curve   string     `json:"curve,omitempty"`
+	ALPN    string     `json:"alpn,omitempty"`
+	Resumed bool       `json:"resumed,omitempty"`
+	Chain   []CertFact `json:"chain,omitempty"` // as served, leaf first
+	// OCSPStaple is what a stapled OCSP response says: good, revoked, unknown, stale or invalid; empty: none came.
+	OCSPStaple string    `json:"ocsp_staple,omitempty"`
+	StapleAt   time.Time `json:"staple_at,omitzero"` // its thisUpdate: another clock, the issuer's
 
 	CertRequested bool     `json:"cert_requested"`           // the server sent a CertificateRequest
 	AcceptableCAs []string `json:"acceptable_cas,omitempty"` // the names it listed
@@ -103,6 +107,31 @@ type TrustFact struct {
 	// PathNow: the path that holds is also valid at Now for every certificate on it.
 	PathNow bool   `json:"path_now"`
 	Error   string `json:"error,omitempty"` // the verifier's words for the asked configuration
+	// Path are the fingerprints of the path that holds, leaf first; where none does, of the longest way up that was served.
+	Path []string `json:"path,omitempty"`
+	// Anchor is the trusted certificate at the end of the path, where it was not served.
+	Anchor *CertFact `json:"anchor,omitempty"`
+}
+
+// Served lists the certificates of the chain that are on the path.
+func (t *TrustFact) Served(chain []CertFact) []CertFact {
+	var out []CertFact
+	for _, c := range chain {
+		if slices.Contains(t.Path, c.SHA256) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// WeakSignature tells a signature algorithm that current clients refuse below a root (RFC 9155, CA/Browser Forum BR 7.1.3.2).
+func (c *CertFact) WeakSignature() bool {
+	for _, weak := range []string{"MD2", "MD5", "SHA1"} {
+		if strings.Contains(c.Signature, weak) {
+			return true
+		}
+	}
+	return false
 }
 
 // Trusted tells whether the client's configuration trusts the chain, whatever the dates and the name.
@@ -168,6 +197,7 @@ func (h *TLSHandshake) Facts() []Evidence {
 		f.add(EvTLSCertRequested, "yes")
 		f.list(EvTLSAcceptableCAs, h.AcceptableCAs)
 	}
+	f.add(EvOCSP, h.OCSPStaple)
 	if h.Trust != nil {
 		f.add(EvTrustError, h.Trust.Error)
 	}
@@ -175,6 +205,46 @@ func (h *TLSHandshake) Facts() []Evidence {
 	if h.Outcome != OutcomeOK {
 		f.bytes(EvFirstBytes, h.First)
 	}
+	f.ms(EvDuration, h.Took)
+	f.add(EvError, h.Error)
+	return f.items
+}
+
+// TLSHello is a hand-made ClientHello and the server's choice from it: the handshake went no further.
+type TLSHello struct {
+	Purpose    Purpose       `json:"purpose"`
+	Label      string        `json:"label,omitempty"` // what was varied: a version, a group of suites, a device
+	Address    string        `json:"address"`
+	ServerName string        `json:"server_name,omitempty"`
+	Outcome    Outcome       `json:"outcome"` // ok: a ServerHello came
+	NoTCP      bool          `json:"no_tcp,omitempty"`
+	Alert      *TLSAlert     `json:"alert,omitempty"`
+	Version    string        `json:"version,omitempty"` // as chosen
+	Suite      string        `json:"suite,omitempty"`
+	Suites     []string      `json:"suites,omitempty"` // all that it takes of those offered, where they were tried one by one
+	Group      string        `json:"group,omitempty"`
+	ALPN       string        `json:"alpn,omitempty"`
+	Took       time.Duration `json:"took"`
+	Error      string        `json:"error,omitempty"`
+}
+
+// Kind names the type in stored runs.
+func (*TLSHello) Kind() string { return "tls.hello" }
+
+// Facts lists what was seen.
+func (h *TLSHello) Facts() []Evidence {
+	f := facts{}
+	f.add(EvVaried, h.Label)
+	f.add(EvAddress, h.Address)
+	f.add(EvOutcome, string(h.Outcome))
+	if h.Alert != nil {
+		f.add(EvTLSAlert, h.Alert.String())
+	}
+	f.add(EvTLSVersion, h.Version)
+	f.add(EvTLSSuite, h.Suite)
+	f.list(EvTLSSuites, h.Suites)
+	f.add(EvTLSCurve, h.Group)
+	f.add(EvTLSALPN, h.ALPN)
 	f.ms(EvDuration, h.Took)
 	f.add(EvError, h.Error)
 	return f.items

@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"mqttdoctor/diag"
@@ -45,13 +47,9 @@ func handshakeTLS(ctx context.Context, env *diag.Env, r route, conn net.Conn) (*
 		o.Speaks, _ = speaks(o.First)
 	case diag.OutcomeSilent:
 		o.TCP = tcpInfo(conn)
-	case diag.OutcomeClosed, diag.OutcomeReset:
-		if hello, ok := parseServerHello(o.First); ok {
-			o.Version, o.Suite = versionName(hello.version), tls.CipherSuiteName(hello.suite)
-		}
-	case diag.OutcomeMalformed:
-		if hello, ok := parseServerHello(o.First); ok {
-			o.Version, o.Suite = versionName(hello.version), tls.CipherSuiteName(hello.suite)
+	default:
+		if chosen, ok := parseServerHello(o.First); ok {
+			o.Version, o.Suite = versionName(chosen.version), suiteName(chosen.suite)
 		}
 	}
 	conn.Close()
@@ -90,7 +88,7 @@ func clientConfig(env *diag.Env, r route, o *diag.TLSHandshake, seen *peerFlight
 		config.CipherSuites = usualSuites()
 	} else {
 		for _, id := range config.CipherSuites {
-			o.OfferedSuites = append(o.OfferedSuites, tls.CipherSuiteName(id))
+			o.OfferedSuites = append(o.OfferedSuites, suiteName(id))
 		}
 	}
 	if r.TLS.SmallHello {
@@ -154,7 +152,7 @@ func (p *peerFlight) describe(env *diag.Env, r route, o *diag.TLSHandshake) {
 }
 
 func describeState(o *diag.TLSHandshake, state tls.ConnectionState) {
-	o.Version, o.Suite, o.ALPN = versionName(state.Version), tls.CipherSuiteName(state.CipherSuite), printable(state.NegotiatedProtocol, 60)
+	o.Version, o.Suite, o.ALPN = versionName(state.Version), suiteName(state.CipherSuite), printable(state.NegotiatedProtocol, 60)
 	if state.CurveID != 0 {
 		o.Curve = state.CurveID.String()
 	}
@@ -189,10 +187,7 @@ func handshakeOutcome(err error, first []byte) (diag.Outcome, *diag.TLSAlert) {
 	if alert, ok := plainAlert(first); ok {
 		return diag.OutcomeRefused, alert
 	}
-	var header tls.RecordHeaderError
-	isTLS := isTLSRecord(first)
-	switch {
-	case errors.As(err, &header) && !isTLS, len(first) > 0 && !isTLS:
+	if len(first) > 0 && !isTLSRecord(first) {
 		return diag.OutcomeOther, nil
 	}
 	if ended := outcomeOf(err); ended != diag.OutcomeClosed || endedByPeer(err) {
@@ -200,6 +195,15 @@ func handshakeOutcome(err error, first []byte) (diag.Outcome, *diag.TLSAlert) {
 	}
 	return diag.OutcomeMalformed, nil // TLS, and something in it that this client could not go on with
 }
+
+// endedByPeer tells an end of the connection from an error of the library's own.
+func endedByPeer(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// tcpInfo asks the kernel how a connection stands; nil where it does not tell.
+func tcpInfo(net.Conn) *diag.TCPInfoFact { return nil }
 
 // versionName writes a version as people do.
 func versionName(version uint16) string {
