@@ -2,10 +2,12 @@ package mqttwire
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 
-	paho5 "github.com/eclipse/paho.golang/packets"
-	paho3 "github.com/eclipse/paho.mqtt.golang/packets"
+	v5 "github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
+	v3 "github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // Will is a Will Message (MQTT 5.0 3.1.2.5).
@@ -14,127 +16,186 @@ type Will struct {
 	Payload []byte
 	QoS     byte
 	Retain  bool
-	DelayS  uint32 // MQTT 5 alone
+	DelayS  uint32 // Will Delay Interval in seconds, of MQTT 5 alone
 }
 
 // ConnectOptions are what a CONNECT says (MQTT 5.0 3.1).
 type ConnectOptions struct {
-	Version       Version
-	ClientID      string
-	Username      *string // nil: no user name
-	Password      []byte  // nil: no password
-	KeepAlive     uint16  // seconds; 0: off
-	CleanStart    bool    // clean session before MQTT 5
-	SessionExpiry uint32  // seconds; MQTT 5 alone
+	Version   Version
+	ClientID  string
+	Username  *string // nil: no user name
+	Password  []byte  // nil: no password; before MQTT 5 only beside a user name
+	KeepAlive uint16  // seconds; 0: off. The session sends no PINGREQ of its own accord
+	// CleanStart is Clean Session before MQTT 5.
+	CleanStart    bool
+	SessionExpiry uint32 // seconds; 0xFFFFFFFF: never; of MQTT 5 alone
 	Will          *Will
-	// PadBytes makes the CONNECT longer, by a user property in MQTT 5; older versions have no place for it.
+
+	// The rest of what is sent is of MQTT 5 alone, and left out where it is zero, but for ReceiveMaximum.
+	ReceiveMaximum   uint16 // 0: 1024, so that a server cannot make us hold 65,535 messages
+	AnnouncedMaximum uint32 // Maximum Packet Size in bytes; the server then drops larger messages without a word (MQTT 5.0 3.1.2.11.4)
+	UserProperties   []UserProperty
+	// PadBytes makes the CONNECT about that much longer, by user properties; older versions have no place for it.
 	PadBytes int
-	// MaxPacketBytes bounds one received packet; 0: 1 MiB.
+
+	// MaxPacketBytes bounds what is read of one packet, and is not sent: a larger one ends the session. 0: 1 MiB.
 	MaxPacketBytes int
 }
 
-// EncodeConnect makes the bytes of a CONNECT.
+const (
+	defaultReceiveMaximum = 1024
+	maxText               = 65535 // bytes of a string (MQTT 5.0 1.5.4)
+	padChunk              = 60000
+	maxPad                = 16 << 20
+)
+
+// check tells what cannot be put into a CONNECT. What a server may refuse (an empty client identifier, say) can.
+func (o ConnectOptions) check() error {
+	for _, field := range []struct {
+		name  string
+		bytes int
+	}{{"client identifier", len(o.ClientID)}, {"password", len(o.Password)}, {"user name", len(text(o.Username))}} {
+		if field.bytes > maxText {
+			return fmt.Errorf("the %s has %d bytes, more than 65535", field.name, field.bytes)
+		}
+	}
+	for _, p := range o.UserProperties {
+		if len(p.Key) > maxText || len(p.Value) > maxText {
+			return fmt.Errorf("a user property has more than 65535 bytes")
+		}
+	}
+	switch w := o.Will; {
+	case !o.Version.valid():
+		return fmt.Errorf("%s is no MQTT version", o.Version)
+	case o.Version != V5 && o.Password != nil && o.Username == nil: // [MQTT-3.1.2-22] of MQTT 3.1.1
+		return fmt.Errorf("MQTT %s has no password without a user name", o.Version)
+	case o.PadBytes < 0 || o.PadBytes > maxPad:
+		return fmt.Errorf("%d bytes of padding are out of bounds", o.PadBytes)
+	case w != nil && w.QoS > 2:
+		return fmt.Errorf("there is no QoS %d", w.QoS)
+	case w != nil && (len(w.Topic) > maxText || len(w.Payload) > maxText):
+		return fmt.Errorf("the will has more than 65535 bytes")
+	}
+	return nil
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// connect5 is the CONNECT for paho.
+func (o ConnectOptions) connect5() *paho.Connect {
+	if o.ReceiveMaximum == 0 {
+		o.ReceiveMaximum = defaultReceiveMaximum
+	}
+	p := &paho.Connect{ClientID: o.ClientID, KeepAlive: o.KeepAlive, CleanStart: o.CleanStart,
+		UsernameFlag: o.Username != nil, Username: text(o.Username), PasswordFlag: o.Password != nil, Password: o.Password,
+		Properties: &paho.ConnectProperties{
+			ReceiveMaximum: &o.ReceiveMaximum,
+			// paho sends 0 where this is not set, and the server then leaves its reason strings out (MQTT 5.0 3.1.2.11.7).
+			RequestProblemInfo: true,
+		}}
+	if o.SessionExpiry > 0 {
+		p.Properties.SessionExpiryInterval = &o.SessionExpiry
+	}
+	if o.AnnouncedMaximum > 0 {
+		p.Properties.MaximumPacketSize = &o.AnnouncedMaximum
+	}
+	for _, user := range o.UserProperties {
+		p.Properties.User.Add(user.Key, user.Value)
+	}
+	for left := o.PadBytes; left > 0; left -= padChunk {
+		p.Properties.User.Add("pad", strings.Repeat("x", min(left, padChunk)))
+	}
+	if w := o.Will; w != nil {
+		p.WillMessage = &paho.WillMessage{Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain}
+		p.WillProperties = &paho.WillProperties{}
+		if w.DelayS > 0 {
+			p.WillProperties.WillDelayInterval = &w.DelayS
+		}
+	}
+	return p
+}
+
+// EncodeConnect makes the bytes of the CONNECT that [Connect] sends; nil where the options cannot be put into one. They hold
+// the password.
 func EncodeConnect(o ConnectOptions) []byte {
+	if o.check() != nil {
+		return nil
+	}
 	var buf bytes.Buffer
 	if o.Version == V5 {
-		p := &paho5.Connect{ProtocolName: "MQTT", ProtocolVersion: 5, ClientID: o.ClientID, KeepAlive: o.KeepAlive,
-			CleanStart: o.CleanStart, Properties: &paho5.Properties{}}
-		if o.SessionExpiry > 0 {
-			p.Properties.SessionExpiryInterval = &o.SessionExpiry
-		}
-		for left := o.PadBytes; left > 0; left -= 60000 {
-			p.Properties.User = append(p.Properties.User, paho5.User{Key: "pad", Value: strings.Repeat("x", min(left, 60000))})
-		}
-		if o.Username != nil {
-			p.UsernameFlag, p.Username = true, *o.Username
-		}
-		if o.Password != nil {
-			p.PasswordFlag, p.Password = true, o.Password
-		}
-		if w := o.Will; w != nil {
-			p.WillFlag, p.WillTopic, p.WillMessage, p.WillQOS, p.WillRetain = true, w.Topic, w.Payload, w.QoS, w.Retain
-			p.WillProperties = &paho5.Properties{}
-			if w.DelayS > 0 {
-				p.WillProperties.WillDelayInterval = &w.DelayS
-			}
-		}
-		_, _ = p.WriteTo(&buf)
+		p := o.connect5().Packet()
+		p.ProtocolName, p.ProtocolVersion = V5.protocolName(), byte(V5)
+		_, _ = p.WriteTo(&buf) // a buffer takes everything
 		return buf.Bytes()
 	}
-	p := paho3.NewControlPacket(paho3.Connect).(*paho3.ConnectPacket)
-	p.ProtocolName, p.ProtocolVersion = "MQTT", byte(o.Version)
-	if o.Version == V31 {
-		p.ProtocolName = "MQIsdp"
-	}
+	p := v3.NewControlPacket(v3.Connect).(*v3.ConnectPacket)
+	p.ProtocolName, p.ProtocolVersion = o.Version.protocolName(), byte(o.Version)
 	p.ClientIdentifier, p.Keepalive, p.CleanSession = o.ClientID, o.KeepAlive, o.CleanStart
-	if o.Username != nil {
-		p.UsernameFlag, p.Username = true, *o.Username
-	}
-	if o.Password != nil {
-		p.PasswordFlag, p.Password = true, o.Password
-		if o.Username == nil { // [MQTT-3.1.2-22]: no password without a user name before MQTT 5
-			p.UsernameFlag = true
-		}
-	}
+	p.UsernameFlag, p.Username = o.Username != nil, text(o.Username)
+	p.PasswordFlag, p.Password = o.Password != nil, o.Password
 	if w := o.Will; w != nil {
 		p.WillFlag, p.WillTopic, p.WillMessage, p.WillQos, p.WillRetain = true, w.Topic, w.Payload, w.QoS, w.Retain
 	}
-	_ = p.Write(&buf)
+	return encode3(p)
+}
+
+func encode3(p v3.ControlPacket) []byte {
+	var buf bytes.Buffer
+	_ = p.Write(&buf) // a buffer takes everything
 	return buf.Bytes()
 }
 
-func encodeSubscribe(v Version, id uint16, subs []Subscription) []byte {
+func encode5(p v5.Packet) []byte {
 	var buf bytes.Buffer
-	if v == V5 {
-		p := &paho5.Subscribe{PacketID: id, Properties: &paho5.Properties{}}
-		for _, s := range subs {
-			p.Subscriptions = append(p.Subscriptions, paho5.SubOptions{Topic: s.Filter, QoS: s.QoS, NoLocal: s.NoLocal,
-				RetainHandling: s.RetainHandling, RetainAsPublished: s.RetainAsPublished})
+	_, _ = p.WriteTo(&buf)
+	return buf.Bytes()
+}
+
+// checkMessage tells what cannot be put into a PUBLISH. Topics are not judged beyond that: a server's answer to a bad one
+// may be what is asked for.
+func checkMessage(m Message) error {
+	switch {
+	case m.QoS > 2:
+		return invalid("there is no QoS %d", m.QoS)
+	case len(m.Topic) > maxText:
+		return invalid("the topic has %d bytes, more than 65535", len(m.Topic))
+	case m.Topic == "": // without a topic alias it is malformed in every version
+		return invalid("the topic is empty")
+	case len(m.Payload) > maxRemaining-maxText-64:
+		return invalid("the payload has %d bytes, more than a packet can carry", len(m.Payload))
+	}
+	return nil
+}
+
+func checkSubscriptions(_ Version, subs []Subscription) error {
+	filters := make([]string, len(subs))
+	for i, s := range subs {
+		if s.QoS > 2 || s.RetainHandling > 2 {
+			return invalid("there is no QoS %d or retain handling %d", s.QoS, s.RetainHandling)
 		}
-		_, _ = p.WriteTo(&buf)
-		return buf.Bytes()
+		filters[i] = s.Filter
 	}
-	p := paho3.NewControlPacket(paho3.Subscribe).(*paho3.SubscribePacket)
-	p.MessageID = id
-	for _, s := range subs {
-		p.Topics, p.Qoss = append(p.Topics, s.Filter), append(p.Qoss, s.QoS)
-	}
-	_ = p.Write(&buf)
-	return buf.Bytes()
+	return checkFilters(filters)
 }
 
-func encodeUnsubscribe(v Version, id uint16, filters []string) []byte {
-	var buf bytes.Buffer
-	if v == V5 {
-		p := &paho5.Unsubscribe{PacketID: id, Properties: &paho5.Properties{}, Topics: filters}
-		_, _ = p.WriteTo(&buf)
-		return buf.Bytes()
+func checkFilters(filters []string) error {
+	if len(filters) == 0 { // [MQTT-3.8.3-2]
+		return invalid("there is no filter")
 	}
-	p := paho3.NewControlPacket(paho3.Unsubscribe).(*paho3.UnsubscribePacket)
-	p.MessageID, p.Topics = id, filters
-	_ = p.Write(&buf)
-	return buf.Bytes()
-}
-
-func encodePublish(v Version, id uint16, m Message) []byte {
-	var buf bytes.Buffer
-	if v == V5 {
-		p := &paho5.Publish{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain, PacketID: id, Properties: &paho5.Properties{}}
-		_, _ = p.WriteTo(&buf)
-		return buf.Bytes()
+	total := 0
+	for _, filter := range filters {
+		if len(filter) > maxText {
+			return invalid("a filter has %d bytes, more than 65535", len(filter))
+		}
+		total += len(filter) + 3
 	}
-	p := paho3.NewControlPacket(paho3.Publish).(*paho3.PublishPacket)
-	p.TopicName, p.Payload, p.Qos, p.Retain, p.MessageID = m.Topic, m.Payload, m.QoS, m.Retain, id
-	_ = p.Write(&buf)
-	return buf.Bytes()
-}
-
-// ack makes PUBACK, PUBREC, PUBREL or PUBCOMP of success: two bytes of packet identifier suffice in every version
-// (MQTT 5.0 3.4.2.1). PUBREL has flag bits 0010.
-func ack(kind PacketType, id uint16) []byte {
-	first := byte(kind) << 4
-	if kind == PUBREL {
-		first |= 2
+	if total > maxRemaining-64 {
+		return invalid("the filters have %d bytes, more than a packet can carry", total)
 	}
-	return []byte{first, 2, byte(id >> 8), byte(id)}
+	return nil
 }

@@ -68,7 +68,7 @@ func DecodeConnack(v Version, f Frame) (*Connack, error) {
 	if ack.ReceiveMaximum != nil && *ack.ReceiveMaximum == 0 {
 		c.breach("Receive Maximum", -1, "3.2.2.3.3", "it is 0")
 	}
-	if ack.MaximumPacketSize != nil && *ack.MaximumPacketSize == 0 {
+	if ack.MaximumPacketBytes != nil && *ack.MaximumPacketBytes == 0 {
 		c.breach("Maximum Packet Size", -1, "3.2.2.3.6", "it is 0")
 	}
 	if ack.MaximumQoS != nil && *ack.MaximumQoS > 1 {

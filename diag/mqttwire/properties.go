@@ -3,10 +3,10 @@ package mqttwire
 import "fmt"
 
 // UserProperty is one User Property, name and value (MQTT 5.0 2.2.2.2, identifier 38).
-type UserProperty [2]string
+type UserProperty struct{ Key, Value string }
 
 // Properties are the properties of an MQTT 5 packet (MQTT 5.0 2.2.2.2). Nil pointers and empty strings mean absent, which
-// has a default in each packet's own section. Flags are 0 or 1 (another value is a breach, and means 1). Strings are as they
+// has a default in each packet's own section. A flag that is neither 0 nor 1 is a breach, and true. Strings are as they
 // came.
 type Properties struct {
 	PayloadFormat           *byte
@@ -30,12 +30,12 @@ type Properties struct {
 	TopicAliasMaximum       *uint16
 	TopicAlias              *uint16
 	MaximumQoS              *byte
-	RetainAvailable         *byte
+	RetainAvailable         *bool
 	UserProperties          []UserProperty
-	MaximumPacketSize       *uint32 // bytes
-	WildcardAvailable       *byte
-	SubscriptionIDAvailable *byte
-	SharedAvailable         *byte
+	MaximumPacketBytes      *uint32 // bytes
+	WildcardAvailable       *bool
+	SubscriptionIDAvailable *bool
+	SharedAvailable         *bool
 }
 
 // in is a set of packet types.
@@ -89,17 +89,17 @@ var propertyTable = map[byte]property{
 	0x22: {"Topic Alias Maximum", packets(CONNECT, CONNACK), readUint16(func(p *Properties) **uint16 { return &p.TopicAliasMaximum })},
 	0x23: {"Topic Alias", packets(PUBLISH), readUint16(func(p *Properties) **uint16 { return &p.TopicAlias })},
 	0x24: {"Maximum QoS", packets(CONNACK), readByte(func(p *Properties) **byte { return &p.MaximumQoS })},
-	0x25: {"Retain Available", packets(CONNACK), readFlag(func(p *Properties) **byte { return &p.RetainAvailable })},
+	0x25: {"Retain Available", packets(CONNACK), readFlag(func(p *Properties) **bool { return &p.RetainAvailable })},
 	0x26: {"User Property", answers | packets(CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE), func(c *cursor, p *Properties, name string) {
 		key, value := c.text(name, "1.5.7"), c.text(name, "1.5.7")
 		if c.err == nil {
 			p.UserProperties = append(p.UserProperties, UserProperty{key, value})
 		}
 	}},
-	0x27: {"Maximum Packet Size", packets(CONNECT, CONNACK), readUint32(func(p *Properties) **uint32 { return &p.MaximumPacketSize })},
-	0x28: {"Wildcard Subscription Available", packets(CONNACK), readFlag(func(p *Properties) **byte { return &p.WildcardAvailable })},
-	0x29: {"Subscription Identifier Available", packets(CONNACK), readFlag(func(p *Properties) **byte { return &p.SubscriptionIDAvailable })},
-	0x2a: {"Shared Subscription Available", packets(CONNACK), readFlag(func(p *Properties) **byte { return &p.SharedAvailable })},
+	0x27: {"Maximum Packet Size", packets(CONNECT, CONNACK), readUint32(func(p *Properties) **uint32 { return &p.MaximumPacketBytes })},
+	0x28: {"Wildcard Subscription Available", packets(CONNACK), readFlag(func(p *Properties) **bool { return &p.WildcardAvailable })},
+	0x29: {"Subscription Identifier Available", packets(CONNACK), readFlag(func(p *Properties) **bool { return &p.SubscriptionIDAvailable })},
+	0x2a: {"Shared Subscription Available", packets(CONNACK), readFlag(func(p *Properties) **bool { return &p.SharedAvailable })},
 }
 
 func readByte(at func(*Properties) **byte) func(*cursor, *Properties, string) {
@@ -111,15 +111,15 @@ func readByte(at func(*Properties) **byte) func(*cursor, *Properties, string) {
 }
 
 // readFlag reads a byte that stands for yes or no.
-func readFlag(at func(*Properties) **byte) func(*cursor, *Properties, string) {
+func readFlag(at func(*Properties) **bool) func(*cursor, *Properties, string) {
 	return func(c *cursor, p *Properties, name string) {
 		start := c.off
 		b := c.byte(name, "2.2.2.2")
 		if b > 1 {
 			c.breach(name, start, "3.2.2.3", fmt.Sprintf("it is %d, neither 0 nor 1", b))
 		}
-		if c.err == nil {
-			*at(p) = &b
+		if value := b != 0; c.err == nil {
+			*at(p) = &value
 		}
 	}
 }

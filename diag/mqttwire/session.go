@@ -206,7 +206,6 @@ func Connect(ctx context.Context, conn net.Conn, o ConnectOptions) (Session, Con
 		return nil, ConnectResult{Err: contextFailure("connect", err)}
 	}
 	s := newCore(conn, o)
-	s.setDeadline(ctx)
 	stop := context.AfterFunc(ctx, s.interrupt)
 	var session Session
 	var err error
@@ -223,10 +222,10 @@ func Connect(ctx context.Context, conn net.Conn, o ConnectOptions) (Session, Con
 		if session != nil {
 			_ = session.Close()
 		}
-		s.giveUp()
+		_ = s.conn.Close()
 		return nil, result
 	}
-	_ = s.conn.SetDeadline(time.Time{})
+	s.liftDeadline()
 	return session, result
 }
 
