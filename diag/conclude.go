@@ -106,10 +106,17 @@ func overall(v *View, c Conclusion) Overall {
 	switch {
 	case worst == SeverityCritical:
 		return OverallBroken
-	case !connected:
+	case !connected || unexplained(v, c):
 		return OverallInconclusive
 	case worst == SeverityWarning:
 		return OverallAttention
 	}
 	return OverallHealthy
+}
+
+// unexplained tells whether a step failed in a layer of which no finding speaks: something is wrong, and we do not know what.
+func unexplained(v *View, c Conclusion) bool {
+	return slices.ContainsFunc(v.Steps, func(s Step) bool {
+		return s.Status == StatusFailed && !slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Layer == s.Layer })
+	})
 }
