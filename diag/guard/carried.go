@@ -5,7 +5,7 @@ import "net/netip"
 // carry is an IPv4 address that an IPv6 address carries: sending to the one may reach the other.
 type carry struct {
 	addr netip.Addr
-	// bits is the length of the carrying scheme's prefix: an allow entry at least that long means the carrier on purpose.
+	// bits is how far it reaches into the carrier: an allow entry at least that long means this very address in it.
 	bits int
 }
 
@@ -32,19 +32,19 @@ func carried(addr netip.Addr) []carry {
 	var found []carry
 	switch {
 	case compatible.Contains(addr), translated.Contains(addr), nat64.Contains(addr):
-		found = append(found, carry{v4(12, 13, 14, 15), 96})
+		found = append(found, carry{v4(12, 13, 14, 15), 128})
 	case nat64Local.Contains(addr):
 		found = nat64LocalCarried(v4)
 	case teredo.Contains(addr):
 		// RFC 4380 4: the server in the clear, the client with all bits turned.
 		client := netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]})
-		found = append(found, carry{v4(4, 5, 6, 7), 32}, carry{client, 32})
+		found = append(found, carry{v4(4, 5, 6, 7), 64}, carry{client, 128})
 	case sixToFour.Contains(addr):
-		found = append(found, carry{v4(2, 3, 4, 5), 16})
+		found = append(found, carry{v4(2, 3, 4, 5), 48})
 	}
 	// RFC 5214 6.1: in any prefix, an interface identifier of ug bits, then 00-5E-FE, then the IPv4 address.
 	if b[8]&^3 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe {
-		found = append(found, carry{v4(12, 13, 14, 15), 96})
+		found = append(found, carry{v4(12, 13, 14, 15), 128})
 	}
 	return found
 }
@@ -53,16 +53,16 @@ func carried(addr netip.Addr) []carry {
 // 64 and 96 bits, because which one the local translator uses is not known, and it ignores the bits behind. A reading in
 // 0.0.0.0/8 is only padding of another one and is passed over, unless there is no other.
 func nat64LocalCarried(v4 func(i, j, k, l int) netip.Addr) []carry {
-	var found []carry
 	// Octet 8 is left out everywhere: it is the reserved one.
-	readings := []netip.Addr{v4(6, 7, 9, 10), v4(7, 9, 10, 11), v4(9, 10, 11, 12), v4(12, 13, 14, 15)}
+	readings := []carry{{v4(6, 7, 9, 10), 88}, {v4(7, 9, 10, 11), 96}, {v4(9, 10, 11, 12), 104}, {v4(12, 13, 14, 15), 128}}
+	var found []carry
 	for _, r := range readings {
-		if !thisNetwork.Contains(r) {
-			found = append(found, carry{r, 48})
+		if !thisNetwork.Contains(r.addr) {
+			found = append(found, r)
 		}
 	}
 	if len(found) == 0 {
-		found = append(found, carry{readings[3], 48})
+		found = readings[3:]
 	}
 	return found
 }

@@ -53,8 +53,7 @@ func (d Dialer) control(ctx context.Context, network, address string, c syscall.
 	return nil
 }
 
-// dialledAddr reads the address that package net is about to dial. It leaves out a host that is not given, which
-// connects to this machine.
+// dialledAddr reads the address that package net is about to dial. One without a host connects to this machine.
 func dialledAddr(address string) (netip.Addr, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -32,7 +32,7 @@ type Policy struct {
 	Name string
 	// Allow adds to what the named policy lets through. Two things need an entry of their own, since whoever allows a
 	// wide range hardly means them: cloud metadata (an entry no wider than the metadata range itself), and an IPv4
-	// address carried in an IPv6 one (an entry for the IPv4 address, or one no wider than the carrying scheme's prefix).
+	// address carried in an IPv6 one (an entry for the IPv4 address, or one long enough to spell it out in the carrier).
 	Allow []netip.Prefix
 	// Deny wins over everything, in every spelling of the address.
 	Deny []netip.Prefix
