@@ -67,6 +67,8 @@ const (
 	EvCertChain        EvidenceKey = "cert.chain"
 	EvTrustError       EvidenceKey = "cert.trust_error"
 	EvOCSP             EvidenceKey = "cert.ocsp"
+	EvIssuerURL        EvidenceKey = "cert.issuer_url"
+	EvLocalClock       EvidenceKey = "local_clock"
 
 	EvWSPath        EvidenceKey = "ws.path"
 	EvWSOrigin      EvidenceKey = "ws.origin"

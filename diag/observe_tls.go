@@ -10,6 +10,8 @@ import (
 func init() {
 	register(func() *TLSHandshake { return &TLSHandshake{} })
 	register(func() *TLSHello { return &TLSHello{} })
+	register(func() *ClockReading { return &ClockReading{} })
+	register(func() *IssuerFetch { return &IssuerFetch{} })
 }
 
 // TLSHandshake is one TLS handshake with one address: the outcome, and everything that was served whatever its faults.
@@ -247,6 +249,67 @@ func (h *TLSHello) Facts() []Evidence {
 	f.add(EvTLSALPN, h.ALPN)
 	f.ms(EvDuration, h.Took)
 	f.add(EvError, h.Error)
+	return f.items
+}
+
+// ClockReading is what another clock said.
+type ClockReading struct {
+	Source  string        `json:"source"` // whose: an address, a URL
+	Outcome Outcome       `json:"outcome"`
+	Date    string        `json:"date,omitempty"` // as in HTTP (RFC 9110 5.6.7)
+	Local   time.Time     `json:"local,omitzero"` // this machine's clock at that moment
+	Took    time.Duration `json:"took"`
+	Error   string        `json:"error,omitempty"`
+}
+
+// Kind names the type in stored runs.
+func (*ClockReading) Kind() string { return "tls.clock" }
+
+// Facts lists what was seen.
+func (c *ClockReading) Facts() []Evidence {
+	f := facts{}
+	f.add(EvAddress, c.Source)
+	f.add(EvOutcome, string(c.Outcome))
+	f.add(EvHTTPDate, c.Date)
+	f.time(EvLocalClock, c.Local)
+	f.ms(EvDuration, c.Took)
+	f.add(EvError, c.Error)
+	return f.items
+}
+
+// IssuerFetch is the search for a missing intermediate at the place that the certificate below it names (RFC 5280 4.2.2.1).
+type IssuerFetch struct {
+	Address string  `json:"address"` // whose chain it completes
+	URL     string  `json:"url"`
+	Outcome Outcome `json:"outcome"` // ok: a certificate came
+	Status  int     `json:"status,omitempty"`
+	// Found are the certificates that were fetched, the direct issuer first.
+	Found []CertFact `json:"found,omitempty"`
+	// GivenOK and SystemOK tell whether with them a path to the CA file, or to a system root, exists.
+	GivenOK  bool          `json:"given_ok"`
+	SystemOK bool          `json:"system_ok"`
+	Took     time.Duration `json:"took"`
+	Error    string        `json:"error,omitempty"`
+}
+
+// Kind names the type in stored runs.
+func (*IssuerFetch) Kind() string { return "tls.aia" }
+
+// Facts lists what was seen.
+func (i *IssuerFetch) Facts() []Evidence {
+	f := facts{}
+	f.add(EvIssuerURL, i.URL)
+	f.add(EvOutcome, string(i.Outcome))
+	if i.Status != 0 {
+		f.add(EvHTTPStatus, strconv.Itoa(i.Status))
+	}
+	for _, c := range i.Found {
+		f.add(EvCertSubject, c.Subject)
+		f.add(EvCertIssuer, c.Issuer)
+		f.add(EvCertSHA256, c.SHA256)
+	}
+	f.ms(EvDuration, i.Took)
+	f.add(EvError, i.Error)
 	return f.items
 }
 

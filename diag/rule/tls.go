@@ -1,5 +1,141 @@
 package rule
 
-import "mqttdoctor/diag"
+import (
+	"slices"
+	"strings"
+	"time"
 
-var tlsRules = []diag.Rule{}
+	"mqttdoctor/diag"
+)
+
+const (
+	checkClientCert   diag.ProbeID = "tls.client_cert"
+	checkNoClientCert diag.ProbeID = "tls.no_client_cert"
+	checkTLSVersions  diag.ProbeID = "tls.versions"
+	checkCiphers      diag.ProbeID = "tls.ciphers"
+	checkNoSNI        diag.ProbeID = "tls.without_sni"
+	checkNames        diag.ProbeID = "tls.names"
+	checkALPN         diag.ProbeID = "tls.alpn"
+	checkAIA          diag.ProbeID = "tls.aia"
+	checkClock        diag.ProbeID = "tls.clock"
+	checkRevocation   diag.ProbeID = "tls.revocation"
+	checkInterception diag.ProbeID = "tls.interception"
+	checkDevices      diag.ProbeID = "tls.devices"
+	checkTransports   diag.ProbeID = "peer.transports"
+	checkPeerPaths    diag.ProbeID = "peer.paths"
+	checkListen       diag.ProbeID = "peer.listen"
+)
+
+// tlsRules stand in causal order: first what keeps the handshake from beginning, then what is wrong with the certificate
+// (the special fault before the general one: what repairs it mostly repairs both), then what the server wants of the
+// client, last what has no better name.
+var tlsRules = []diag.Rule{
+	{Code: "tls.plaintext_peer", Severity: diag.SeverityCritical,
+		Sources:    []string{"RFC 8446 5.1", "MQTT 5.0 4.2"},
+		Awaits:     []diag.ProbeID{checkTLS, checkTransports},
+		LookAlikes: []diag.Code{"tls.handshake_closed", "tls.handshake_timeout", "mqtt.not_mqtt", "tcp.closed_on_accept", "tls.version_unsupported"},
+		Hides: []diag.Code{"tls.handshake_closed", "tls.handshake_timeout", "tls.version_unsupported", "tls.no_shared_cipher",
+			"tcp.closed_on_accept", "tcp.wrong_port", "mqtt.not_mqtt", "net.mtu_blackhole"},
+		When: plaintextPeer},
+	{Code: "tls.required", Severity: diag.SeverityCritical,
+		Sources:    []string{"RFC 8446 4.1.3", "MQTT 5.0 4.2"},
+		Awaits:     []diag.ProbeID{checkMQTT, checkWS, checkTransports, checkPeerPaths},
+		LookAlikes: []diag.Code{"mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack", "tcp.closed_on_accept", "ws.expected"},
+		Hides: []diag.Code{"mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack", "tcp.closed_on_accept", "tcp.wrong_port",
+			"ws.not_websocket", "ws.upgrade_stripped", "ws.bad_gateway", "ws.auth_required", "ws.expected"},
+		When: tlsRequired},
+	{Code: "tls.cert_expired", Severity: diag.SeverityCritical,
+		Sources:    []string{"RFC 5280 4.1.2.5"},
+		Awaits:     []diag.ProbeID{checkTLS, checkClock, checkWS},
+		LookAlikes: []diag.Code{"tls.clock_skew", "tls.intermediate_expired", "tls.cert_not_yet_valid", "tls.unknown_ca"},
+		When:       certExpired},
+	{Code: "tls.cert_not_yet_valid", Severity: diag.SeverityCritical,
+		Sources:    []string{"RFC 5280 4.1.2.5"},
+		Awaits:     []diag.ProbeID{checkTLS, checkClock, checkWS},
+		LookAlikes: []diag.Code{"tls.clock_skew", "tls.cert_expired"},
+		When:       certNotYetValid},
+	{Code: "tls.hostname_mismatch", Severity: diag.SeverityCritical,
+		Sources:    []string{"RFC 9525 6", "RFC 5280 4.2.1.6"},
+		Awaits:     []diag.ProbeID{checkTLS, checkNames},
+		LookAlikes: []diag.Code{"tls.cn_only", "tls.intercepted", "tls.self_signed", "tls.sni_required"},
+		When:       hostnameMismatch},
+	{Code: "tls.self_signed", Severity: diag.SeverityCritical,
+		Sources:    []string{"RFC 5280 3.2", "RFC 5280 6.1"},
+		Awaits:     []diag.ProbeID{checkTLS},
+		LookAlikes: []diag.Code{"tls.unknown_ca", "tls.wrong_ca", "tls.incomplete_chain", "tls.intercepted"},
+		When:       selfSigned},
+	{Code: "tls.unknown_ca", Severity: diag.SeverityCritical,
+		Sources:    []string{"RFC 5280 6.1"},
+		Awaits:     []diag.ProbeID{checkTLS, checkAIA},
+		LookAlikes: []diag.Code{"tls.self_signed", "tls.wrong_ca", "tls.incomplete_chain", "tls.intercepted"},
+		When:       unknownCA},
+	{Code: "tls.client_cert_required", Severity: diag.SeverityCritical,
+		Sources: []string{"RFC 8446 4.4.2.4", "RFC 8446 6.2", "RFC 5246 7.4.6"},
+		Awaits:  []diag.ProbeID{checkTLS, checkMQTT, checkWS},
+		LookAlikes: []diag.Code{"mqtt.closed_without_connack", "tls.handshake_closed", "tls.client_cert_rejected", "mqtt.auth_required",
+			"tls.version_unsupported"},
+		Hides: []diag.Code{"tls.handshake_closed", "tls.no_shared_cipher", "mqtt.closed_without_connack", "mqtt.no_connack",
+			"tcp.closed_on_accept", "tcp.wrong_port", "ws.not_websocket", "ws.auth_required", "ws.upgrade_stripped"},
+		When: clientCertRequired},
+}
+
+// askedHandshakes are the handshakes of the asked path, one for each address that accepted a connection.
+func askedHandshakes(v *diag.View) []diag.Sight[*diag.TLSHandshake] {
+	return diag.SeenBy[*diag.TLSHandshake](v, checkTLS)
+}
+
+// judged are the asked handshakes in which a certificate was served and looked at.
+func judged(v *diag.View) []diag.Sight[*diag.TLSHandshake] {
+	return slices.DeleteFunc(askedHandshakes(v), func(s diag.Sight[*diag.TLSHandshake]) bool {
+		return s.Seen.Trust == nil || s.Seen.Leaf() == nil
+	})
+}
+
+// faulty finds a handshake whose certificate has a fault. It is critical where every address serves it so and the client
+// minds: where only some do, clients fail now and then, and one that does not verify does not fail at all.
+func faulty(v *diag.View, has func(*diag.TLSHandshake) bool) (found diag.Sight[*diag.TLSHandshake], severity diag.Severity, ok bool) {
+	sights := judged(v)
+	bad := slices.DeleteFunc(slices.Clone(sights), func(s diag.Sight[*diag.TLSHandshake]) bool { return !has(s.Seen) })
+	if len(bad) == 0 {
+		return found, "", false
+	}
+	if v.Target.TLS.Insecure || len(bad) < len(sights) {
+		severity = diag.SeverityWarning
+	}
+	return bad[0], severity, true
+}
+
+// noChain is the verdict where no certificate was seen.
+func noChain(v *diag.View) (diag.Verdict, bool) {
+	switch {
+	case !v.Target.Scheme.UsesTLS():
+		return diag.Open(), true
+	case len(judged(v)) == 0 && v.Ended(checkTLS):
+		return diag.Excluded(diag.N("because.no_certificate_seen")), true
+	case len(judged(v)) == 0:
+		return diag.Open(), true
+	}
+	return diag.Verdict{}, false
+}
+
+// certFinding is a finding about a served certificate, with the facts that its texts use.
+func certFinding(v *diag.View, s diag.Sight[*diag.TLSHandshake], severity diag.Severity) diag.Finding {
+	leaf, trust := s.Seen.Leaf(), s.Seen.Trust
+	return diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Severity: severity, Args: diag.Args{
+		"name": trust.Name, "names": strings.Join(namesOf(leaf), ", "), "subject": leaf.Subject, "issuer": leaf.Issuer,
+		"serial": leaf.Serial, "fingerprint": leaf.SHA256, "not_before": dateText(leaf.NotBefore), "not_after": dateText(leaf.NotAfter),
+		"clock": dateText(trust.Now), "address": s.Seen.Address,
+	}}
+}
+
+// namesOf lists the names for which a certificate counts.
+func namesOf(c *diag.CertFact) []string { return append(slices.Clone(c.DNSNames), c.IPs...) }
+
+// dateText writes a moment for people, in UTC.
+func dateText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// held tells whether another rule concluded its cause.
+func held(v *diag.View, rule func(*diag.View) diag.Verdict) bool {
+	_, ok := rule(v).Concluded()
+	return ok
+}

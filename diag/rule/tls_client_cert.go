@@ -1,0 +1,162 @@
+package rule
+
+import (
+	"strings"
+
+	"mqttdoctor/diag"
+)
+
+// objection is how a server ended a connection in which it had asked for a client certificate.
+type objection struct {
+	alert *diag.TLSAlert // nil: none came
+	how   diag.Outcome
+	step  diag.Step
+	http  string // an HTTP status in place of an end
+}
+
+// objected tells what came of an asked handshake whose server asked for a client certificate: an objection inside the
+// handshake (TLS 1.2), or on the first read after it (TLS 1.3, RFC 8446 4.4.2.4). The note says why there was none.
+func objected(v *diag.View, s diag.Sight[*diag.TLSHandshake]) (objection, diag.Note, bool) {
+	h := s.Seen
+	switch {
+	case h.Alert != nil:
+		return objection{alert: h.Alert, how: h.Outcome, step: s.Step}, diag.Note{}, true
+	case h.Outcome.Ended():
+		return objection{how: h.Outcome, step: s.Step}, diag.Note{}, true
+	case h.Outcome != diag.OutcomeOK:
+		return objection{}, diag.Note{}, false
+	case h.AfterHandshake != nil:
+		return objection{alert: h.AfterHandshake, how: diag.OutcomeClosed, step: s.Step}, diag.Note{}, true
+	}
+	for _, w := range diag.SeenBy[*diag.WSUpgrade](v, checkWS) {
+		if w.Seen.Address != h.Address {
+			continue
+		}
+		if text, ok := certComplaint(w.Seen); ok {
+			return objection{how: w.Seen.Outcome, step: w.Step, http: text}, diag.Note{}, true
+		}
+		if w.Seen.HTTP() {
+			return objection{}, diag.N("because.http_answered", "status", statusOf(w.Seen)), false
+		}
+		if alert, ok := alertIn(w.Seen.Error); ok {
+			return objection{alert: alert, how: diag.OutcomeClosed, step: w.Step}, diag.Note{}, true
+		}
+		if w.Seen.Outcome.Ended() {
+			return objection{how: w.Seen.Outcome, step: w.Step}, diag.Note{}, true
+		}
+	}
+	for _, c := range diag.SeenBy[*diag.MQTTConnect](v, checkMQTT) {
+		if c.Seen.Address != h.Address {
+			continue
+		}
+		switch {
+		case c.Seen.Code >= 0:
+			return objection{}, diag.N("because.connack_came"), false
+		case c.Seen.Alert != nil:
+			return objection{alert: c.Seen.Alert, how: c.Seen.Outcome, step: c.Step}, diag.Note{}, true
+		case withoutAnswer(c.Seen):
+			return objection{how: c.Seen.Outcome, step: c.Step}, diag.Note{}, true
+		case c.Seen.Outcome == diag.OutcomeSilent:
+			return objection{}, diag.N("because.connection_stayed_open"), false
+		}
+	}
+	return objection{}, diag.Note{}, false
+}
+
+// certComplaint reads what nginx says over HTTP, in place of an alert, to a client whose certificate is missing or not to
+// its liking (ngx_http_special_response.c, 495 and 496 sent as 400).
+func certComplaint(w *diag.WSUpgrade) (string, bool) {
+	for _, phrase := range []string{"No required SSL certificate was sent", "The SSL certificate error"} {
+		if w.Status >= 400 && strings.Contains(w.BodyStart, phrase) {
+			return phrase, true
+		}
+	}
+	return "", w.Status == 495 || w.Status == 496
+}
+
+// alertWords are the words of crypto/tls for the alerts that can object to a client certificate: the WebSocket library hands
+// on the text of the error alone.
+var alertWords = map[string]diag.TLSAlert{
+	"tls: certificate required":          {Number: 116, Name: "certificate_required"},
+	"tls: handshake failure":             {Number: 40, Name: "handshake_failure"},
+	"tls: bad certificate":               {Number: 42, Name: "bad_certificate"},
+	"tls: unsupported certificate":       {Number: 43, Name: "unsupported_certificate"},
+	"tls: revoked certificate":           {Number: 44, Name: "certificate_revoked"},
+	"tls: expired certificate":           {Number: 45, Name: "certificate_expired"},
+	"tls: unknown certificate authority": {Number: 48, Name: "unknown_ca"},
+	"tls: unknown certificate":           {Number: 46, Name: "certificate_unknown"},
+	"tls: access denied":                 {Number: 49, Name: "access_denied"},
+	"tls: internal error":                {Number: 80, Name: "internal_error"},
+	"tls: error decrypting message":      {Number: 51, Name: "decrypt_error"},
+	"tls: error decoding message":        {Number: 50, Name: "decode_error"},
+}
+
+func alertIn(text string) (*diag.TLSAlert, bool) {
+	_, words, found := strings.Cut(text, "remote error: ")
+	if !found {
+		return nil, false
+	}
+	longest := ""
+	for phrase := range alertWords {
+		if strings.HasPrefix(words, phrase) && len(phrase) > len(longest) {
+			longest = phrase
+		}
+	}
+	alert, ok := alertWords[longest]
+	return &alert, ok
+}
+
+// connackWithout tells whether a connection over TLS without a client certificate got a CONNACK: then none is needed.
+func connackWithout(v *diag.View) bool {
+	_, ok := first(attempts(v), func(a *diag.Attempt) bool {
+		return a.Transport.UsesTLS() && a.TLS != nil && !a.TLS.ClientCertSent && a.SpeaksMQTT() && samePort(a)
+	})
+	return ok
+}
+
+func clientCertRequired(v *diag.View) diag.Verdict {
+	if !v.Target.Scheme.UsesTLS() {
+		return diag.Open()
+	}
+	asked := false
+	var why diag.Note
+	for _, s := range askedHandshakes(v) {
+		h := s.Seen
+		if !h.CertRequested {
+			continue
+		}
+		asked = true
+		if h.ClientCertSent {
+			return diag.Excluded(diag.N("because.client_cert_was_sent"))
+		}
+		o, note, ok := objected(v, s)
+		if !ok {
+			why = note
+			continue
+		}
+		if connackWithout(v) {
+			return diag.Excluded(diag.N("because.connack_without_cert"))
+		}
+		f := diag.Finding{Step: o.step.ID, Evidence: append(append([]diag.Evidence{}, o.step.Evidence...), s.Step.Evidence...),
+			Args: diag.Args{"names": strings.Join(h.AcceptableCAs, "; "), "address": h.Address}}
+		switch {
+		case o.alert != nil:
+			f.Args["alert"] = o.alert.String()
+		case o.http != "":
+			f.Variant, f.Args["reason_string"] = "http", o.http
+		default:
+			f.Variant, f.Confidence = "closed", diag.Likely
+			if h.Outcome == diag.OutcomeOK {
+				f.Readings = []diag.Code{"mqtt.closed_without_connack"}
+			}
+		}
+		return diag.Holds(f)
+	}
+	switch {
+	case !why.IsZero():
+		return diag.Excluded(why)
+	case !asked && len(askedHandshakes(v)) > 0:
+		return diag.Excluded(diag.N("because.no_cert_requested"))
+	}
+	return diag.Open()
+}
