@@ -63,7 +63,7 @@ func New(deps Deps) *Handlers {
 
 // Register adds every route: API, exports, health and pages.
 func (h *Handlers) Register(r chi.Router) {
-	r.NotFound(h.wrap(func(http.ResponseWriter, *http.Request) error { return errNoRoute }))
+	r.NotFound(h.NotFound)
 	r.MethodNotAllowed(h.wrap(func(http.ResponseWriter, *http.Request) error { return errMethod }))
 	r.Get("/healthz", h.wrap(h.handleHealth))
 	r.Get("/readyz", h.wrap(h.handleReady))
@@ -87,6 +87,9 @@ func (h *Handlers) Register(r chi.Router) {
 	})
 	h.RegisterPages(r)
 }
+
+// NotFound answers where there is nothing.
+func (h *Handlers) NotFound(w http.ResponseWriter, r *http.Request) { h.Fail(w, r, errNoRoute) }
 
 // apiPrefix is the version of the interface: what changes its meaning gets another one.
 const apiPrefix = "/api/v1"

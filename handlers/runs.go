@@ -72,7 +72,6 @@ func (h *Handlers) handleReport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("X-Robots-Tag", "noindex, nofollow")
 	writeJSON(w, http.StatusOK, catalogue.Render(report, h.apiLang(r, report.Lang)))
 	return nil
 }
@@ -87,7 +86,6 @@ func (h *Handlers) handleExportJSON(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	w.Header().Set("X-Robots-Tag", "noindex, nofollow")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Disposition", `attachment; filename="mqttdoctor-`+id+`.json"`)
 	writeJSON(w, http.StatusOK, catalogue.Render(report, h.lang(r, report.Lang)))

@@ -14,16 +14,18 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mqttdoctor/diag/guard"
 )
 
 // Config is how a server is set up. [ParseConfig] makes one from flags and environment; a test makes its own from
 // [DefaultConfig].
 type Config struct {
-	Listen         string // host:port; port 0: any free one
-	Data           string // folder of the archive
-	Policy         string // laptop, public or intranet; empty: laptop on loopback, else public
-	AllowCIDR      []netip.Prefix
-	DenyCIDR       []netip.Prefix
+	Listen         string   // host:port; port 0: any free one
+	Data           string   // folder of the archive
+	Policy         string   // laptop, public or intranet; empty: laptop on loopback, else public
+	AllowCIDR      []string // as package guard reads them
+	DenyCIDR       []string
 	Open           bool     // open the browser
 	PublicURL      *url.URL // nil: what requests say
 	TrustedProxies []netip.Prefix
@@ -61,9 +63,9 @@ func ParseConfig(args []string, getenv func(string) string, out io.Writer) (Conf
 	fs.SetOutput(io.Discard) // the caller writes the error
 	fs.StringVar(&c.Listen, "listen", c.Listen, "address to listen on, `host:port`; port 0 takes any free one")
 	fs.StringVar(&c.Data, "data", c.Data, "`folder` of the reports")
-	fs.Var(oneOf(&c.Policy, "laptop", "public", "intranet"), "policy", "which targets may be diagnosed: laptop (everything), public (no private, loopback or reserved addresses), intranet (public and private networks); empty: laptop while listening on loopback only, else public")
-	fs.Var((*prefixes)(&c.AllowCIDR), "allow-cidr", "`networks` that may be diagnosed whatever the policy, separated by commas")
-	fs.Var((*prefixes)(&c.DenyCIDR), "deny-cidr", "`networks` that may not be diagnosed whatever the policy, separated by commas")
+	fs.Var(oneOf(&c.Policy, guard.Laptop, guard.Public, guard.Intranet), "policy", "which targets may be diagnosed: laptop (everything), public (no private, loopback or reserved addresses), intranet (public and private networks); empty: laptop while listening on loopback only, else public")
+	fs.Var((*list)(&c.AllowCIDR), "allow-cidr", "`networks` that may be diagnosed whatever the policy, separated by commas")
+	fs.Var((*list)(&c.DenyCIDR), "deny-cidr", "`networks` that may not be diagnosed whatever the policy, separated by commas")
 	fs.BoolVar(&c.Open, "open", c.Open, "open the browser")
 	fs.Var(publicURL{&c.PublicURL}, "public-url", "`address` under which people reach this server, such as https://mqtt.example.com")
 	fs.Var((*prefixes)(&c.TrustedProxies), "trusted-proxies", "`networks` of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed")
@@ -139,7 +141,8 @@ func (c Config) check() error {
 	if c.Data == "" {
 		return errors.New("--data: a folder is needed")
 	}
-	return nil
+	_, err := c.TargetPolicy()
+	return err
 }
 
 // Loopback tells whether the server can be reached from this machine alone.
@@ -155,15 +158,16 @@ func (c Config) Loopback() bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// PolicyName is the policy that holds: the one given, else by who can reach the server.
-func (c Config) PolicyName() string {
+// TargetPolicy is the policy that holds: the one given, else by who can reach the server.
+func (c Config) TargetPolicy() (guard.Policy, error) {
+	name := guard.Public
 	switch {
 	case c.Policy != "":
-		return c.Policy
+		name = c.Policy
 	case c.Loopback():
-		return "laptop"
+		name = guard.Laptop
 	}
-	return "public"
+	return guard.ParsePolicy(name, c.AllowCIDR, c.DenyCIDR)
 }
 
 // The flag types that the standard library lacks.
@@ -187,6 +191,16 @@ func (c *choice) Set(s string) error {
 		return fmt.Errorf("one of %s", strings.Join(c.all, ", "))
 	}
 	*c.to = s
+	return nil
+}
+
+// list adds up where the flag is given more than once.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+func (l *list) Set(s string) error {
+	*l = append(*l, s)
 	return nil
 }
 

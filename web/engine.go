@@ -4,28 +4,38 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"net/url"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/guard"
+	"mqttdoctor/diag/probe"
+	"mqttdoctor/diag/rule"
 	"mqttdoctor/handlers"
 )
 
 // Engine checks inputs and runs plans: the same for the server and for `mqttdoctor check`. It is never changed after it
 // was made, and safe to share.
 type Engine struct {
-	Probes  []diag.Probe
-	Rules   []diag.Rule
-	Dial    diag.DialFunc
-	Allowed func(address string) error // asks the policy without dialling; nil: everything
-	Policy  string                     // its name, for messages
+	Probes []diag.Probe
+	Rules  []diag.Rule
+	Dial   diag.DialFunc
+	// Allowed asks the policy about host:port without dialling; a name that it cannot judge passes. nil: everything.
+	Allowed func(address string) error
+	Policy  string // its name, for messages
 	Vantage diag.Vantage
 	Log     *slog.Logger // nil: none
 }
 
+// NewEngine makes the engine that all of mqttdoctor uses: every probe and rule, dialling through the guard.
+func NewEngine(policy guard.Policy, vantage string, log *slog.Logger) *Engine {
+	dialer := guard.Dialer{Policy: policy}
+	return &Engine{Probes: probe.All, Rules: rule.All, Dial: dialer.DialContext, Allowed: policy.CheckHostPort,
+		Policy: policy.Name, Vantage: newVantage(vantage), Log: log}
+}
+
 // Plan checks an input and makes its plan. Errors: diag.FieldErrors that name every wrong field, and
-// *handlers.ForbiddenTarget where an address that was typed as such may not be reached. Names are judged when they have
-// been resolved, at the moment of dialling.
+// *handlers.ForbiddenTarget where an address that was typed as such, or localhost, may not be reached. Other names are
+// judged when they have been resolved, at the moment of dialling.
 func (e *Engine) Plan(in diag.RunInput) (diag.Plan, error) {
 	wrong := diag.FieldErrors{}
 	target, err := diag.ParseTarget(in.Target)
@@ -62,7 +72,7 @@ func collect(into diag.FieldErrors, err error) error {
 	return nil
 }
 
-// judge asks the policy about every address that was typed as one.
+// judge asks the policy about everything that was typed.
 func (e *Engine) judge(t diag.Target, opts diag.PlanOptions) error {
 	if e.Allowed == nil {
 		return nil
@@ -81,9 +91,6 @@ func (e *Engine) judge(t diag.Target, opts diag.PlanOptions) error {
 		all = append(all, typed{"plan.resolvers", server})
 	}
 	for _, a := range all {
-		if _, err := netip.ParseAddrPort(a.address); err != nil {
-			continue // a name
-		}
 		if err := e.Allowed(a.address); err != nil {
 			return &handlers.ForbiddenTarget{Field: a.field, Address: a.address, Policy: e.Policy, Cause: err}
 		}

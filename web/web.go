@@ -1,0 +1,265 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"mqttdoctor/diag/demo"
+	"mqttdoctor/handlers"
+	"mqttdoctor/static"
+	"mqttdoctor/web/archive"
+)
+
+// Options are what a test sets otherwise than the program. The zero value is the program's.
+type Options struct {
+	Log *slog.Logger // nil: none
+	// Engine replaces the one made of the configuration.
+	Engine *Engine
+	// Program is started for the demo broker; empty: this one.
+	Program string
+}
+
+// Server is mqttdoctor as a value: made by [New], which also listens, and run by [Server.Run].
+type Server struct {
+	config   Config
+	log      *slog.Logger
+	store    archive.Store
+	runs     *Runs
+	demo     *demoBroker // nil: none
+	listener net.Listener
+	http     *http.Server
+	started  time.Time
+	base     context.Context // that of requests and viewers
+	drop     context.CancelFunc
+	active   sync.WaitGroup // handlers at work
+}
+
+// How long the parts of an end in order may take. Together they stay under the 30 s after which Kubernetes kills, and the
+// first is longer than the runner's grace for slow probes.
+const (
+	stopRuns     = 10 * time.Second
+	stopRequests = 5 * time.Second
+)
+
+// sweepEvery is how often expired reports are erased: their time is given in days.
+const sweepEvery = 5 * time.Minute
+
+// New opens the archive, ends the runs that a crash left unfinished, and listens. Errors are for the administrator.
+func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{config: c, log: o.Log, started: time.Now()}
+	s.base, s.drop = context.WithCancel(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.release())
+		}
+	}()
+	if s.store, err = archive.OpenSQLite(ctx, filepath.Join(c.Data, "mqttdoctor.db")); err != nil {
+		return nil, err
+	}
+	engine := o.Engine
+	if engine == nil {
+		policy, err := c.TargetPolicy()
+		if err != nil {
+			return nil, err
+		}
+		engine = NewEngine(policy, c.Vantage, o.Log)
+	}
+	if c.Demo {
+		program := o.Program
+		if program == "" {
+			if program, err = os.Executable(); err != nil {
+				return nil, fmt.Errorf("finding the program for the demo broker: %w", err)
+			}
+		}
+		s.demo = &demoBroker{child: demo.NewChild(program)}
+		withDoor := *engine
+		engine = &withDoor
+		s.demo.door(engine)
+	}
+	meter := newMeter()
+	s.runs = NewRuns(RunsConfig{Engine: engine, Store: s.store, MaxRuns: c.MaxRuns, MaxPerClient: c.MaxPerClient,
+		Retention: c.Retention, Log: o.Log, meter: meter})
+	if err := s.runs.Recover(ctx); err != nil {
+		return nil, fmt.Errorf("ending interrupted runs: %w", err)
+	}
+	handler, err := s.routes(engine, meter)
+	if err != nil {
+		return nil, err
+	}
+	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen); err != nil {
+		return nil, err
+	}
+	s.http = &http.Server{
+		Handler:           handler,
+		BaseContext:       func(net.Listener) context.Context { return s.base },
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second, // a body is 1 MB at most
+		WriteTimeout:      60 * time.Second, // streams are hijacked and have limits of their own
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// routes joins handlers and middleware.
+func (s *Server) routes(engine *Engine, meter *meter) (http.Handler, error) {
+	files, err := newAssets(static.FS)
+	if err != nil {
+		return nil, err
+	}
+	from := origin{trusted: s.config.TrustedProxies, public: s.config.PublicURL}
+	deps := handlers.Deps{Runs: s.runs, Health: health{s}, Context: s.base, Probes: engine.Probes, Version: Version(),
+		PublicURL: s.config.PublicURL, ClientAddr: from.addr, Secure: from.secure, Metrics: meter.handler(), Asset: files.url, Log: s.log}
+	if s.demo != nil {
+		deps.Demo = s.demo
+	}
+	h := handlers.New(deps)
+	guarded, err := sameOrigin(s.config.PublicURL, h)
+	if err != nil {
+		return nil, err
+	}
+	r := chi.NewRouter()
+	r.Use(track(&s.active), identify, secure, observe(s.log, meter, from.addr), rescue(s.log, h))
+	if s.config.Loopback() {
+		r.Use(onlyHosts(s.config.PublicURL, h))
+	}
+	r.Use(guarded)
+	r.Get(staticPrefix+"*", func(w http.ResponseWriter, req *http.Request) {
+		if !files.serve(w, req) {
+			h.NotFound(w, req)
+		}
+	})
+	h.Register(r)
+	return r, nil
+}
+
+// URL is where the server is reached from this machine.
+func (s *Server) URL() string {
+	host, port, err := net.SplitHostPort(s.listener.Addr().String())
+	if err != nil {
+		return ""
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port), Path: "/"}).String()
+}
+
+// Run serves until the context ends, and then ends in order: no new runs, those under way interrupted and kept, their
+// viewers told, requests answered, the archive closed. It returns nil where all of that went well. It is called once.
+func (s *Server) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(s.listener) }()
+	sweeping := make(chan struct{})
+	sweepCtx, stopSweep := context.WithCancel(ctx)
+	defer stopSweep()
+	go func() {
+		defer close(sweeping)
+		s.sweep(sweepCtx)
+	}()
+
+	var errs []error
+	select {
+	case <-ctx.Done():
+	case err := <-served: // the listener broke
+		errs = append(errs, err)
+		stopSweep()
+	}
+	s.log.Info("stopping")
+	errs = append(errs, s.stopServing())
+	<-sweeping
+	errs = append(errs, s.release())
+	return errors.Join(errs...)
+}
+
+// stopServing ends runs, then viewers and requests.
+func (s *Server) stopServing() error {
+	var errs []error
+	ctx, cancel := context.WithTimeout(context.Background(), stopRuns)
+	defer cancel()
+	if err := s.runs.Stop(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("runs did not end in time: %w", err))
+	}
+	// Viewers got run.finished and go by themselves; what is left after the time is dropped.
+	ctx, cancel = context.WithTimeout(context.Background(), stopRequests)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("requests did not end in time: %w", err), s.http.Close())
+	}
+	idle := make(chan struct{})
+	go func() { // ends with the handlers, whose writes are bounded
+		s.active.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+	s.drop()
+	<-idle
+	return errors.Join(errs...)
+}
+
+// release gives back what New took.
+func (s *Server) release() error {
+	s.drop()
+	var errs []error
+	if s.listener != nil {
+		if err := s.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	if s.demo != nil {
+		errs = append(errs, s.demo.child.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Close gives back what New took, where Run was not called.
+func (s *Server) Close() error { return s.release() }
+
+func (s *Server) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		s.runs.Sweep(ctx)
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// health implements [handlers.Health].
+type health struct{ s *Server }
+
+func (h health) Ready(ctx context.Context) error {
+	if h.s.runs.Stopping() {
+		return handlers.ErrStopping
+	}
+	return h.s.store.Ping(ctx)
+}
+
+func (h health) Started() time.Time { return h.s.started }
