@@ -14,7 +14,7 @@
 // # Texts
 //
 // {name} is a fact: an argument of the note or finding (diag.ArgNames), or one of the target (host, port, hostport, url,
-// scheme, path, client_id, username, server_name). An empty argument is an absent one. [[ … {name} … ]] is left out where
+// http_url, scheme, path, client_id, username, server_name). An empty argument is an absent one. [[ … {name} … ]] is left out where
 // one of its facts is absent; anywhere else an absent fact shows as "?", which tests catch (see [Gaps]). Braces around
 // anything but a name are themselves. `backticks` mark what is typed or configured literally.
 //

@@ -99,7 +99,7 @@ func (e *entryFile) UnmarshalYAML(read func(any) error) error {
 }
 
 // targetFacts are supplied to every text of a report.
-var targetFacts = []string{"host", "port", "hostport", "url", "scheme", "path", "client_id", "username", "server_name"}
+var targetFacts = []string{"host", "port", "hostport", "url", "http_url", "scheme", "path", "client_id", "username", "server_name"}
 
 func knownFact(name string) bool {
 	_, ok := diag.ArgNames[diag.Arg(name)]

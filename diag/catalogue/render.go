@@ -93,6 +93,11 @@ func factsOf(in diag.TargetInput) map[string]string {
 	if facts["port"] != "" {
 		facts["hostport"] = net.JoinHostPort(facts["host"], facts["port"])
 	}
+	asHTTP := url.URL{Scheme: "http", Host: u.Host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
+	if diag.Scheme(u.Scheme).UsesTLS() {
+		asHTTP.Scheme = "https"
+	}
+	facts["http_url"] = asHTTP.String()
 	if facts["server_name"] == "" {
 		facts["server_name"] = facts["host"]
 	}
