@@ -3,7 +3,86 @@ package mqttwire
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
+
+// TopicFault is a closed list of what can be wrong with a topic or filter.
+type TopicFault string
+
+// The faults.
+const (
+	TopicEmpty    TopicFault = "empty"    // [MQTT-4.7.3-1]
+	TopicTooLong  TopicFault = "too_long" // more than 65,535 bytes, [MQTT-4.7.3-3]
+	TopicNotUTF8  TopicFault = "not_utf8" // [MQTT-1.5.4-1]
+	TopicNUL      TopicFault = "nul"      // [MQTT-4.7.3-2]
+	TopicWildcard TopicFault = "wildcard" // a topic name has none, [MQTT-3.3.2-2]
+	TopicHash     TopicFault = "hash"     // # not alone in the last level, [MQTT-4.7.1-1]
+	TopicPlus     TopicFault = "plus"     // + not alone in its level, [MQTT-4.7.1-2]
+	TopicShare    TopicFault = "share"    // not $share/name/filter, [MQTT-4.8.2-1], [MQTT-4.8.2-2]
+)
+
+// ErrTopic says what is wrong with a topic or filter.
+type ErrTopic struct {
+	Fault TopicFault
+	Level int // from 1, where the fault is in one level of the text; else 0
+}
+
+func (e *ErrTopic) Error() string { return "invalid topic: " + string(e.Fault) }
+
+// ValidateTopicName tells what is wrong with a Topic Name (MQTT 5.0 4.7); the error is *ErrTopic. U+FEFF is allowed, here as
+// in filters, and means itself (MQTT 5.0 1.5.4).
+func ValidateTopicName(topic string) error {
+	if err := validateText(topic); err != nil {
+		return err
+	}
+	for i, level := range strings.Split(topic, "/") {
+		if strings.ContainsAny(level, "+#") {
+			return &ErrTopic{TopicWildcard, i + 1}
+		}
+	}
+	return nil
+}
+
+// ValidateTopicFilter tells what is wrong with a Topic Filter (MQTT 5.0 4.7.1), which may be that of a shared subscription
+// (MQTT 5.0 4.8.2); the error is *ErrTopic.
+func ValidateTopicFilter(filter string) error {
+	if err := validateText(filter); err != nil {
+		return err
+	}
+	levels, skip := strings.Split(filter, "/"), 0
+	if levels[0] == "$share" {
+		if len(levels) < 3 || levels[1] == "" || strings.ContainsAny(levels[1], "+#") || len(levels) == 3 && levels[2] == "" {
+			return &ErrTopic{TopicShare, min(2, len(levels))}
+		}
+		skip = 2
+	}
+	for i, level := range levels[skip:] {
+		at := i + skip + 1
+		switch {
+		case strings.Contains(level, "#") && (level != "#" || at != len(levels)):
+			return &ErrTopic{TopicHash, at}
+		case strings.Contains(level, "+") && level != "+":
+			return &ErrTopic{TopicPlus, at}
+		}
+	}
+	return nil
+}
+
+func validateText(s string) error {
+	switch {
+	case s == "":
+		return &ErrTopic{TopicEmpty, 0}
+	case len(s) > maxText:
+		return &ErrTopic{TopicTooLong, 0}
+	case !utf8.ValidString(s):
+		return &ErrTopic{TopicNotUTF8, 0}
+	case strings.ContainsRune(s, 0):
+		return &ErrTopic{TopicNUL, 0}
+	}
+	return nil
+}
 
 // MismatchCode says why a filter does not match a topic: a closed list.
 type MismatchCode string
@@ -91,12 +170,12 @@ func explain(f, t []string, i int) Mismatch {
 	return m
 }
 
-// visible drops blanks and what cannot be seen.
+// visible drops blanks and what cannot be seen, and makes one of the two ways to write an accented letter.
 func visible(s string) string {
-	return strings.Map(func(r rune) rune {
+	return norm.NFC.String(strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || !unicode.IsGraphic(r) {
 			return -1
 		}
 		return r
-	}, s)
+	}, s))
 }
