@@ -1,0 +1,83 @@
+// Sends the form without leaving the page, so that a mistake costs nothing: what was typed stays, passwords too, and
+// each message appears beside its field. Without this script the server sends the page back with the same messages.
+const form = document.getElementById("diagnose");
+
+if (form) {
+  const help = form.querySelector("[data-symptom-help]");
+  form.addEventListener("change", (event) => {
+    if (event.target.name === "plan.symptom" && help) help.textContent = event.target.dataset.help ?? "";
+  });
+
+  const buttons = [...form.querySelectorAll("[data-submit]")];
+  const busy = (on) => {
+    for (const button of buttons) {
+      const word = button.querySelector("span");
+      button.dataset.word ??= word.textContent;
+      button.setAttribute("aria-busy", String(on));
+      word.textContent = on ? form.dataset.busy : button.dataset.word;
+    }
+    form.dataset.sending = on ? "1" : "";
+  };
+
+  const complain = (text) => {
+    const box = document.getElementById("form-problems");
+    const problem = document.createElement("div");
+    problem.className = "problems";
+    problem.setAttribute("role", "alert");
+    const p = document.createElement("p");
+    p.className = "problems-title";
+    p.textContent = text;
+    problem.append(p);
+    box.replaceChildren(problem);
+    problem.scrollIntoView({ block: "nearest" });
+  };
+
+  const place = (answer) => {
+    document.getElementById("form-problems").replaceChildren(...answer.getElementById("form-problems").childNodes);
+    for (const message of form.querySelectorAll("[id^='error-']")) {
+      const other = answer.getElementById(message.id);
+      if (!other) continue;
+      message.replaceChildren(...other.childNodes);
+      message.hidden = other.hidden;
+      const input = document.getElementById(message.id.slice("error-".length));
+      if (other.hidden) input?.removeAttribute("aria-invalid");
+      else {
+        input?.setAttribute("aria-invalid", "true");
+        message.closest("details")?.setAttribute("open", "");
+      }
+    }
+    const problems = document.querySelector("#form-problems .problems");
+    problems?.focus();
+    problems?.scrollIntoView({ block: "nearest" });
+  };
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (form.dataset.sending) return;
+    busy(true);
+    try {
+      const response = await fetch(form.action, { method: "POST", body: new FormData(form) });
+      if (response.ok && response.redirected) {
+        location.assign(response.url);
+        return;
+      }
+      const answer = new DOMParser().parseFromString(await response.text(), "text/html");
+      if (answer.getElementById("form-problems")) place(answer);
+      else complain(answer.querySelector("h1")?.textContent ?? String(response.status));
+    } catch {
+      complain(form.dataset.failed);
+    }
+    busy(false);
+  });
+  // Coming back by the browser's own button shows the form as it was, not as busy.
+  addEventListener("pageshow", () => busy(false));
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.(".problems a[href^='#']");
+    const target = link && document.getElementById(decodeURIComponent(link.hash.slice(1)));
+    if (!target) return;
+    event.preventDefault();
+    target.closest("details")?.setAttribute("open", "");
+    target.focus();
+  });
+}

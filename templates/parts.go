@@ -1,0 +1,80 @@
+package templates
+
+import (
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/catalogue"
+)
+
+// toneIcon is the shape of a verdict: colour alone says nothing.
+func toneIcon(tone string) string {
+	switch tone {
+	case "running":
+		return "running"
+	case string(diag.OverallHealthy):
+		return "passed"
+	case string(diag.OverallAttention):
+		return "warned"
+	case string(diag.OverallBroken):
+		return "failed"
+	}
+	return "unknown"
+}
+
+// stationIcon is the shape of a station's state.
+func stationIcon(state string) string {
+	switch state {
+	case "passed", "warned", "failed", "running":
+		return state
+	case "unreached":
+		return "skipped"
+	}
+	return ""
+}
+
+func severityIcon(s diag.Severity) string {
+	switch s {
+	case diag.SeverityCritical:
+		return "failed"
+	case diag.SeverityWarning:
+		return "warned"
+	}
+	return "info"
+}
+
+// hasMore tells whether a step has anything to unfold.
+func hasMore(s catalogue.StepView) bool {
+	return s.Status != diag.StatusRunning && (len(s.Evidence) > 0 || (s.Failure != nil && s.Failure.Text != ""))
+}
+
+func orKey(e catalogue.EvidenceView) string {
+	if e.Label != "" {
+		return e.Label
+	}
+	return string(e.Key)
+}
+
+// forWhom words the kind of broker or reader that advice is for.
+func (p Page) forWhom(kind string) string { return p.W("for." + kind) }
+
+// tabsOf are the groups of advice that is not for everyone.
+func tabsOf(list []catalogue.FixView) []fixGroup {
+	var groups []fixGroup
+	for _, g := range fixGroups(list) {
+		if g.For != "any" {
+			groups = append(groups, g)
+		}
+	}
+	return groups
+}
+
+func secretLabel(name string) string {
+	switch name {
+	case fieldKey:
+		return "field.key"
+	case fieldWSHeaders:
+		return "field.ws_headers"
+	}
+	return "field.password"
+}
+
