@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"mqttdoctor/diag/catalogue"
 	"mqttdoctor/diag/demo"
 	"mqttdoctor/handlers"
 	"mqttdoctor/static"
@@ -63,6 +64,7 @@ func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	catalogue.Default() // a defect in it shows now, and the first reader waits for nothing
 	s := &Server{config: c, log: o.Log, started: time.Now()}
 	s.base, s.drop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
