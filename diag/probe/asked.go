@@ -14,6 +14,8 @@ const (
 	checkTLS       diag.ProbeID = "tls.handshake"
 	checkWS        diag.ProbeID = "ws.upgrade"
 	checkMQTT      diag.ProbeID = "mqtt.connect"
+	checkOlder     diag.ProbeID = "mqtt.connect_older"
+	checkVersions  diag.ProbeID = "mqtt.versions"
 	checkSubscribe diag.ProbeID = "msg.subscribe"
 	checkRoundTrip diag.ProbeID = "msg.roundtrip"
 )
@@ -63,8 +65,23 @@ func openedAddresses(v *diag.View, check diag.ProbeID) []string {
 
 // connected tells whether the broker accepted the asked CONNECT.
 func connected(v *diag.View) bool {
-	return slices.ContainsFunc(diag.SeenBy[*diag.MQTTConnect](v, checkMQTT),
-		func(s diag.Sight[*diag.MQTTConnect]) bool { return s.Seen.Accepted() })
+	return slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Accepted() })
+}
+
+// askedConnects lists the asked CONNECTs, in the order in which they were made: the newest version, then an older one.
+func askedConnects(v *diag.View) []*diag.MQTTConnect {
+	var out []*diag.MQTTConnect
+	for _, check := range []diag.ProbeID{checkMQTT, checkOlder} {
+		for _, s := range diag.SeenBy[*diag.MQTTConnect](v, check) {
+			out = append(out, s.Seen)
+		}
+	}
+	return out
+}
+
+// decidedMQTT tells whether nothing more is to come of the asked CONNECT.
+func decidedMQTT(v *diag.View) bool {
+	return connected(v) || (v.Ended(checkMQTT) && v.Ended(checkOlder))
 }
 
 // brokenAt is the layer at which the asked path has failed on every address; "" while it has not.
@@ -77,7 +94,7 @@ func brokenAt(v *diag.View) diag.Layer {
 			return diag.Layer(diag.Code(check).Layer())
 		}
 	}
-	if v.InPlan(checkMQTT) && v.Ended(checkMQTT) && !connected(v) {
+	if v.InPlan(checkMQTT) && decidedMQTT(v) && !connected(v) {
 		return diag.LayerMQTT
 	}
 	return ""
@@ -122,8 +139,8 @@ const hedgeSlack = 300 * time.Millisecond
 
 // overdue decides for a check that looks at what else the asked listener could speak: run once the asked path has broken
 // at one of the layers, or while it is still waiting there for an answer that is overdue; skip once it has connected.
-// onlyIf narrows the first case by what was seen; nil: always.
-func overdue(v *diag.View, layers []diag.Layer, onlyIf func(*diag.View) bool) diag.Decision {
+// onlyIf narrows it by what was seen. early runs it beside the fallback to an older version too.
+func overdue(v *diag.View, layers []diag.Layer, onlyIf func(*diag.View) bool, early bool) diag.Decision {
 	if connected(v) {
 		return diag.Skip(diag.N("skip.connected"))
 	}
@@ -137,9 +154,14 @@ func overdue(v *diag.View, layers []diag.Layer, onlyIf func(*diag.View) bool) di
 		switch {
 		case !slices.Contains(layers, at):
 			return diag.Skip(diag.N("skip.not_the_question"))
-		case onlyIf != nil && !onlyIf(v):
+		case !onlyIf(v):
 			return diag.Skip(diag.N("skip.already_clear"))
 		}
+		return diag.Run()
+	}
+	// A CONNECT that was answered with the end of the connection is most often one to the wrong transport; an older version
+	// of MQTT is still tried, and the other transports beside it.
+	if early && slices.Contains(layers, diag.LayerMQTT) && slices.ContainsFunc(askedConnects(v), endedMute) && onlyIf(v) {
 		return diag.Run()
 	}
 	// Still going on: how long has the asked path been waiting for its next answer?
@@ -159,4 +181,9 @@ func overdue(v *diag.View, layers []diag.Layer, onlyIf func(*diag.View) bool) di
 		return diag.Run()
 	}
 	return diag.Wait()
+}
+
+// endedMute tells a CONNECT that was answered with the end of the connection and not a byte.
+func endedMute(o *diag.MQTTConnect) bool {
+	return o.Code < 0 && o.Outcome.Ended() && o.Alert == nil && len(o.First) == 0
 }

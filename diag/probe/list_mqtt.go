@@ -2,5 +2,5 @@ package probe
 
 import "mqttdoctor/diag"
 
-var mqttProbes = []diag.Probe{mqttConnect, mqttVersions, mqttAddresses, mqttWithoutCredentials, mqttOtherClientID, mqttKeepAlive,
+var mqttProbes = []diag.Probe{mqttConnect, mqttOlder, mqttVersions, mqttAddresses, mqttWithoutCredentials, mqttOtherClientID, mqttKeepAlive,
 	mqttShortConnect, mqttPing}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"slices"
-	"time"
 
 	"mqttdoctor/diag"
 )
@@ -18,8 +17,8 @@ func borrowMain(env *diag.Env) (*exchange, bool) {
 	return x, ok && isExchange
 }
 
-// mqttConnect sends the asked CONNECT on the first address that got so far. Where the version was left open it begins with
-// the newest and goes down as a client library does, one connection each; the user's client id is used here alone.
+// mqttConnect sends the asked CONNECT on the first address that got so far; where the version was left open, in the newest.
+// The user's client id is used here and in mqttOlder alone.
 var mqttConnect = diag.Probe{
 	ID: checkMQTT, Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
 	Ready: func(v *diag.View) diag.Decision {
@@ -36,7 +35,6 @@ var mqttConnect = diag.Probe{
 		address := openedAddresses(v, lastBeforeMQTT(v.Target))[0]
 		return []diag.Subject{{Name: address, Value: secureBy(v, address)}}
 	},
-	Budget: 75 * time.Second, // three versions, each within the plan's time-out of at most 60 s, are cut by the run's own bound
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 		secured, _ := s.Value.(*diag.TLSHandshake)
 		item, _ := env.Stash.Take(stashBefore(env.Target) + s.Name)
@@ -44,40 +42,80 @@ var mqttConnect = diag.Probe{
 		if !ok {
 			return diag.Skipped(diag.N("skip.no_connection"))
 		}
-		r := askedRoute(env.Target, s.Name)
-		o, session := connectMQTT(ctx, env, r, conn, secured)
-		for _, next := range olderThan(env.Target, o.Version) {
-			if session != nil || ctx.Err() != nil || !worthOlder(o) {
-				break
-			}
-			older := askedRoute(env.Target, s.Name)
-			older.MQTT.Version, older.WS.Subprotocols = next, subprotocolsFor(next)
-			a, l := walk(ctx, env, older, upToMQTT)
-			if a.MQTT == nil {
-				break
-			}
-			a.MQTT.Earlier = append(o.Earlier, o)
-			if !a.MQTT.Accepted() && a.MQTT.Code < 0 && o.Code >= 0 {
-				break // the newer version's answer tells more than this one's silence
-			}
-			o = a.MQTT
-			if l != nil {
-				session = l.Session
-			}
-		}
+		o, session := connectMQTT(ctx, env, askedRoute(env.Target, s.Name), conn, secured)
 		if session != nil {
 			env.Stash.Put(stashMain, newExchange(session, o))
 		}
-		return connectResult(o)
+		result := connectResult(o)
+		if env.Target.Protocol == diag.VersionAuto && result.Status == diag.StatusFailed && worthOlder(o) {
+			// Nobody asked for this version; whether that is a failure, the older one will tell.
+			result.Status = diag.StatusWarned
+		}
+		return result
 	},
 }
 
-// olderThan lists the versions to fall back to where the user left the version open.
-func olderThan(t diag.Target, v diag.Version) []diag.Version {
-	if t.Protocol != diag.VersionAuto {
-		return nil
+// mqttOlder sends the asked CONNECT in an older version, where the version was left open and the newest one failed in a way
+// that can come from the version, as a client library falls back: in the newest that mqtt.versions found to be understood.
+var mqttOlder = diag.Probe{
+	ID: checkOlder, Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
+	Needs:   []diag.ProbeID{checkMQTT},
+	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.Protocol == diag.VersionAuto },
+	Ready: func(v *diag.View) diag.Decision {
+		seen := diag.SeenBy[*diag.MQTTConnect](v, checkMQTT)
+		switch {
+		case len(seen) == 0:
+			return diag.Skip(diag.N("skip.before_failed", "check", string(checkMQTT)))
+		case seen[0].Seen.Accepted():
+			return diag.Skip(diag.N("skip.connected"))
+		case !worthOlder(seen[0].Seen):
+			return diag.Skip(diag.N("skip.not_the_question"))
+		}
+		if _, found := understoodVersion(v); found {
+			return diag.Run()
+		}
+		switch {
+		case !v.Ended(checkVersions):
+			return diag.Wait()
+		case v.InPlan(checkVersions):
+			return diag.Skip(diag.N("skip.no_version"))
+		}
+		return diag.Run()
+	},
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		first := diag.SeenBy[*diag.MQTTConnect](env.View, checkMQTT)[0].Seen
+		version, found := understoodVersion(env.View)
+		if !found {
+			version = diag.Version311
+		}
+		older := askedRoute(env.Target, first.Address)
+		older.MQTT.Version, older.WS.Subprotocols = version, subprotocolsFor(version)
+		a, l := walk(ctx, env, older, upToMQTT)
+		if a.MQTT == nil {
+			return attemptResult(a)
+		}
+		a.MQTT.Earlier = []*diag.MQTTConnect{first}
+		if l != nil && l.Session != nil {
+			env.Stash.Put(stashMain, newExchange(l.Session, a.MQTT))
+		}
+		return connectResult(a.MQTT)
+	},
+}
+
+// understoodVersion is the newest older version that the broker was heard to answer. It is known as soon as 3.1.1 is:
+// nobody prefers 3.1.
+func understoodVersion(v *diag.View) (diag.Version, bool) {
+	for _, version := range diag.Versions[1:] {
+		for _, s := range diag.SeenBy[*diag.Attempt](v, checkVersions) {
+			if m := s.Seen.MQTT; m != nil && m.Version == version && m.Code >= 0 && !slices.Contains([]int{1, 0x84}, m.Code) {
+				return version, true
+			}
+		}
+		if !v.Ended(checkVersions) {
+			return "", false
+		}
 	}
-	return diag.Versions[slices.Index(diag.Versions, v)+1:]
+	return "", false
 }
 
 // worthOlder tells whether a failure can come from the version: a refusal that says so, or an end without an answer, which

@@ -33,8 +33,11 @@ var mqttPing = diag.Probe{
 
 // needSession decides for checks that use the asked session.
 func needSession(v *diag.View) diag.Decision {
-	if !connected(v) {
+	switch {
+	case connected(v):
+		return diag.Run()
+	case decidedMQTT(v):
 		return diag.Skip(diag.N("skip.not_connected"))
 	}
-	return diag.Run()
+	return diag.Wait()
 }

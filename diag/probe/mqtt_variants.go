@@ -11,7 +11,7 @@ import (
 // mqttVersions connects in the versions that the asked CONNECT does not use, side by side with it: what a broker offers,
 // and the control where the asked version fails.
 var mqttVersions = diag.Probe{
-	ID: "mqtt.versions", Layer: diag.LayerMQTT, Depth: diag.DepthStandard,
+	ID: checkVersions, Layer: diag.LayerMQTT, Depth: diag.DepthStandard,
 	Symptoms: []diag.Symptom{diag.SymptomCannotConnect, diag.SymptomRefused, diag.SymptomTimeout, diag.SymptomAuth},
 	Ready: func(v *diag.View) diag.Decision {
 		if len(openedAddresses(v, lastBeforeMQTT(v.Target))) > 0 {
@@ -55,11 +55,11 @@ func variant(ctx context.Context, env *diag.Env, r route) diag.Result {
 
 // asRefused is the variation's starting point: the route and version in which the asked CONNECT failed.
 func asRefused(env *diag.Env) (route, bool) {
-	seen := diag.SeenBy[*diag.MQTTConnect](env.View, checkMQTT)
+	seen := askedConnects(env.View)
 	if len(seen) == 0 {
 		return route{}, false
 	}
-	o := seen[len(seen)-1].Seen
+	o := seen[len(seen)-1]
 	r := askedRoute(env.Target, o.Address)
 	r.MQTT.Version, r.WS.Subprotocols = o.Version, subprotocolsFor(o.Version)
 	return r, true
@@ -68,14 +68,13 @@ func asRefused(env *diag.Env) (route, bool) {
 // afterRefusal decides for a check that varies a failed CONNECT.
 func afterRefusal(wanted func(diag.Target, *diag.MQTTConnect) bool) func(*diag.View) diag.Decision {
 	return func(v *diag.View) diag.Decision {
-		if !v.Ended(checkMQTT) {
-			return diag.Wait()
-		}
-		seen := diag.SeenBy[*diag.MQTTConnect](v, checkMQTT)
+		seen := askedConnects(v)
 		switch {
 		case connected(v):
 			return diag.Skip(diag.N("skip.connected"))
-		case slices.ContainsFunc(seen, func(s diag.Sight[*diag.MQTTConnect]) bool { return wanted(v.Target, s.Seen) }):
+		case !decidedMQTT(v):
+			return diag.Wait()
+		case len(seen) > 0 && wanted(v.Target, seen[len(seen)-1]):
 			return diag.Run()
 		}
 		return diag.Skip(diag.N("skip.not_the_question"))
@@ -84,7 +83,7 @@ func afterRefusal(wanted func(diag.Target, *diag.MQTTConnect) bool) func(*diag.V
 
 // declinedOrEnded tells a CONNECT that was answered with a refusal, or with the end of the connection.
 func declinedOrEnded(o *diag.MQTTConnect) bool {
-	return o.Code > 0 || (o.Outcome.Ended() && o.Alert == nil && len(o.First) == 0)
+	return o.Code > 0 || endedMute(o)
 }
 
 // mqttWithoutCredentials repeats a refused CONNECT without user name and password.
@@ -138,7 +137,7 @@ var mqttKeepAlive = diag.Probe{
 		return t.KeepAlive == 0 || t.KeepAlive > smallKeepAliveS*time.Second
 	},
 	Ready: afterRefusal(func(_ diag.Target, o *diag.MQTTConnect) bool {
-		return slices.Contains([]int{2, 0x80, 0x82, 0x83, 0x85}, o.Code) || (o.Outcome.Ended() && o.Alert == nil && len(o.First) == 0)
+		return slices.Contains([]int{2, 0x80, 0x82, 0x83, 0x85}, o.Code) || endedMute(o)
 	}),
 	Subjects: func(v *diag.View) []diag.Subject {
 		return []diag.Subject{{Name: "30 s", Value: smallKeepAliveS}, {Name: v.Target.KeepAlive.String(), Value: int(v.Target.KeepAlive.Seconds())}}

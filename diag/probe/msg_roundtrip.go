@@ -28,8 +28,8 @@ var msgRoundTrip2 = diag.Probe{
 	ID: "msg.roundtrip_qos2", Layer: diag.LayerMsg, Depth: diag.DepthStandard,
 	Needs: []diag.ProbeID{checkMQTT},
 	Ready: func(v *diag.View) diag.Decision {
-		if !connected(v) {
-			return diag.Skip(diag.N("skip.not_connected"))
+		if d := needSession(v); !d.Runs() {
+			return d
 		}
 		if _, running := v.RunningSince(checkSubscribe); running || v.Ended(checkSubscribe) {
 			return diag.Run()

@@ -15,7 +15,7 @@ var peerTransports = diag.Probe{
 	ID: "peer.transports", Layer: diag.LayerTCP, Depth: diag.DepthQuick,
 	Needs: []diag.ProbeID{checkResolve},
 	Ready: func(v *diag.View) diag.Decision {
-		return overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, transportInDoubt)
+		return overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, transportInDoubt, true)
 	},
 	Subjects: func(v *diag.View) []diag.Subject {
 		var out []diag.Subject
@@ -68,10 +68,11 @@ func purposeOf(asked, tried diag.Scheme) diag.Purpose {
 // transportInDoubt tells whether what came of the asked path leaves open that the listener speaks another transport: not
 // where it answered in the asked one.
 func transportInDoubt(v *diag.View) bool {
-	for _, s := range diag.SeenBy[*diag.MQTTConnect](v, checkMQTT) {
-		if s.Seen.Code >= 0 {
-			return false
-		}
+	if slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Code >= 0 }) {
+		return false
+	}
+	if v.Target.Scheme.IsWebSocket() && len(openedAddresses(v, checkWS)) > 0 {
+		return false // an upgrade is as clear as can be
 	}
 	for _, s := range diag.SeenBy[*diag.WSUpgrade](v, checkWS) {
 		if s.Seen.HTTP() && brokenAt(v) == diag.LayerWS {
@@ -92,7 +93,7 @@ var peerListen = diag.Probe{
 	ID: "peer.listen", Layer: diag.LayerTCP, Depth: diag.DepthQuick,
 	Needs: []diag.ProbeID{checkResolve},
 	Ready: func(v *diag.View) diag.Decision {
-		return overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, transportInDoubt)
+		return overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, transportInDoubt, false)
 	},
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
 		address, ok := reachable(env.View)

@@ -13,6 +13,7 @@ const (
 	checkTLS     diag.ProbeID = "tls.handshake"
 	checkWS      diag.ProbeID = "ws.upgrade"
 	checkMQTT    diag.ProbeID = "mqtt.connect"
+	checkOlder   diag.ProbeID = "mqtt.connect_older"
 )
 
 // attempts lists the connections made beside the asked one for the given purposes; none given: all.
@@ -31,9 +32,15 @@ func first[T diag.Observation](sights []diag.Sight[T], fulfils func(T) bool) (di
 	return sights[i], true
 }
 
+// askedConnects lists the asked CONNECTs in the order in which they were made: in the newest version, then in an older one
+// where the version was left open.
+func askedConnects(v *diag.View) []diag.Sight[*diag.MQTTConnect] {
+	return append(diag.SeenBy[*diag.MQTTConnect](v, checkMQTT), diag.SeenBy[*diag.MQTTConnect](v, checkOlder)...)
+}
+
 // askedConnect is the asked CONNECT as far as it came: the accepted one, else the last.
 func askedConnect(v *diag.View) (diag.Sight[*diag.MQTTConnect], bool) {
-	seen := diag.SeenBy[*diag.MQTTConnect](v, checkMQTT)
+	seen := askedConnects(v)
 	if s, ok := first(seen, (*diag.MQTTConnect).Accepted); ok {
 		return s, true
 	}

@@ -68,7 +68,7 @@ var wsRules = []diag.Rule{
 		When:       wsNotWebSocket},
 	{Code: "ws.text_frames", Severity: diag.SeverityCritical,
 		Sources:    []string{"[MQTT-6.0.0-1]", "RFC 6455 5.6"},
-		Awaits:     []diag.ProbeID{checkMQTT},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder},
 		LookAlikes: []diag.Code{"mqtt.not_mqtt", "mqtt.no_connack"},
 		Hides:      []diag.Code{"mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack"},
 		When:       wsTextFrames},
