@@ -127,7 +127,9 @@ func deliveries(v *diag.View, scratch bool) []diag.Sight[*diag.Delivery] {
 	return slices.DeleteFunc(diag.Seen[*diag.Delivery](v), func(s diag.Sight[*diag.Delivery]) bool { return s.Seen.Scratch != scratch })
 }
 
-func publishRefused(d *diag.Delivery) bool { return d.Published == diag.OutcomeRefused || d.Published.Ended() }
+func publishRefused(d *diag.Delivery) bool {
+	return d.Published == diag.OutcomeRefused || d.Published.Ended()
+}
 
 func publishDenied(v *diag.View) diag.Verdict {
 	own := deliveries(v, false)
@@ -165,8 +167,10 @@ func publishFinding(s diag.Sight[*diag.Delivery]) diag.Finding {
 	return f
 }
 
-func vanished(d *diag.Delivery) bool { return d.Published == diag.OutcomeOK && d.Expected && !d.Delivered }
-func arrived(d *diag.Delivery) bool  { return d.Delivered }
+func vanished(d *diag.Delivery) bool {
+	return d.Published == diag.OutcomeOK && d.Expected && !d.Delivered
+}
+func arrived(d *diag.Delivery) bool { return d.Delivered }
 
 // publishDropped needs the message gone though published and subscribed in order, and another topic that works.
 func publishDropped(v *diag.View) diag.Verdict {
