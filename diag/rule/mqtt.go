@@ -385,10 +385,8 @@ func clientIDRejected(v *diag.View) diag.Verdict {
 	}
 	f := connectFinding(c)
 	f.Args["length"] = strconv.Itoa(len([]rune(o.ClientID)))
-	other := attempts(v, diag.PurposeOtherClientID, diag.PurposeVersion, diag.PurposeOtherAddress)
-	if s, ok := first(other, func(a *diag.Attempt) bool {
-		return a.Accepted() && a.MQTT.ClientID != o.ClientID && (o.OwnClientID || a.MQTT.ClientID == "")
-	}); ok {
+	other := slices.Concat(attempts(v, diag.PurposeOtherClientID), attempts(v, diag.PurposeVersion, diag.PurposeOtherAddress))
+	if s, ok := first(other, func(a *diag.Attempt) bool { return a.Accepted() && a.MQTT.ClientID != o.ClientID }); ok {
 		id := s.Seen.MQTT.ClientID
 		if s.Seen.Purpose == diag.PurposeOtherClientID && s.Seen.MQTT.Version == o.Version {
 			f.Suggestion = &diag.Suggestion{ClientID: &id}
@@ -441,7 +439,9 @@ func acceptedOtherID(v *diag.View) (diag.Sight[*diag.Attempt], bool) {
 	if !ok || !c.Seen.OwnClientID {
 		return diag.Sight[*diag.Attempt]{}, false
 	}
-	return first(attempts(v, diag.PurposeOtherClientID, diag.PurposeVersion), func(a *diag.Attempt) bool {
+	// The same version decides best, and is what can be suggested.
+	tried := slices.Concat(attempts(v, diag.PurposeOtherClientID), attempts(v, diag.PurposeVersion))
+	return first(tried, func(a *diag.Attempt) bool {
 		return a.Accepted() && a.MQTT.Credentials == c.Seen.Credentials
 	})
 }

@@ -1,0 +1,123 @@
+package probe_test
+
+import (
+	"slices"
+	"testing"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/diagtest"
+)
+
+var everyVersion = []string{"auto", "3.1", "3.1.1", "5"}
+
+func login(name, password string) diag.TargetInput {
+	return diag.TargetInput{Username: name, Password: diag.NewSecret(password)}
+}
+
+func TestCredentialsRefused(t *testing.T) {
+	t.Parallel()
+	onlyUser := scripted(diagtest.Script{OnConnect: diagtest.OnlyUser("doctor", "right")})
+	answers := func(v3, v5 byte) func(testing.TB) string {
+		return scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+			if c.Password == "right" {
+				return diagtest.ConnectAnswer{}
+			}
+			return diagtest.RefuseConnect(v3, v5)
+		}})
+	}
+	own := login("doctor", "wrong")
+	own.ClientID = "boiler-7"
+	idOnly := diag.TargetInput{ClientID: "boiler-7"}
+	rightOwn := login("doctor", "right")
+	rightOwn.ClientID = "boiler-7"
+	all := slices.Concat(
+		inVersions(scenario{name: "wrong password", peer: onlyUser, in: login("doctor", "wrong"), want: "mqtt.bad_credentials"}, everyVersion...),
+		inVersions(scenario{name: "unknown user", peer: onlyUser, in: login("nobody", "right"), want: "mqtt.bad_credentials"}, "auto"),
+		inVersions(scenario{name: "wrong password with an own id", peer: onlyUser, in: own, want: "mqtt.bad_credentials"}, everyVersion...),
+		inVersions(scenario{name: "wrong password answered with 5", peer: answers(5, 0x87), in: login("doctor", "wrong"),
+			want: "mqtt.bad_credentials", variant: "not_authorized_code", readings: []diag.Code{"mqtt.not_authorized"}}, everyVersion...),
+		inVersions(scenario{name: "no login", peer: onlyUser, want: "mqtt.auth_required"}, everyVersion...),
+		inVersions(scenario{name: "no login answered with 4", peer: answers(4, 0x86), want: "mqtt.auth_required"}, everyVersion...),
+		inVersions(scenario{name: "no login with an own id", peer: onlyUser, in: idOnly, want: "mqtt.auth_required"}, everyVersion...),
+		inVersions(scenario{name: "right login", peer: onlyUser, in: login("doctor", "right")}, everyVersion...),
+		inVersions(scenario{name: "right login with an own id", peer: onlyUser, in: rightOwn}, everyVersion...),
+	)
+	runScenarios(t, all)
+}
+
+func TestClientIDRefused(t *testing.T) {
+	t.Parallel()
+	refuses := func(v3, v5 byte, bad func(diagtest.Connect) bool) func(testing.TB) string {
+		return scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+			if bad(c) {
+				return diagtest.RefuseConnect(v3, v5)
+			}
+			return diagtest.ConnectAnswer{}
+		}})
+	}
+	id := func(id string) diag.TargetInput { return diag.TargetInput{ClientID: id} }
+	is := func(id string) func(diagtest.Connect) bool {
+		return func(c diagtest.Connect) bool { return c.ClientID == id }
+	}
+	withLogin := login("doctor", "right")
+	withLogin.ClientID = "boiler-7"
+	suggested := "*"
+	runScenarios(t, slices.Concat(
+		inVersions(scenario{name: "id", peer: refuses(2, 0x85, is("boiler7")), in: id("boiler7"), want: "mqtt.client_id_rejected", suggest: suggested}, everyVersion...),
+		inVersions(scenario{name: "characters", peer: refuses(2, 0x85, is("boiler/7")), in: id("boiler/7"), want: "mqtt.client_id_rejected",
+			variant: "characters", suggest: suggested}, everyVersion...),
+		inVersions(scenario{name: "length", peer: refuses(2, 0x85, func(c diagtest.Connect) bool { return len(c.ClientID) > 23 }),
+			in: id("a-client-id-of-more-than-23-characters"), want: "mqtt.client_id_rejected", variant: "long", suggest: suggested}, everyVersion...),
+		inVersions(scenario{name: "temporary", peer: refuses(2, 0x85, func(c diagtest.Connect) bool { return c.ClientID != "boiler-7" }),
+			want: "mqtt.client_id_rejected", variant: "temporary"}, "auto", "3.1.1", "5"),
+		inVersions(scenario{name: "id not authorized", peer: refuses(5, 0x87, is("boiler-7")), in: withLogin, want: "mqtt.not_authorized",
+			variant: "client_id", suggest: suggested}, everyVersion...),
+		inVersions(scenario{name: "id not authorized without login", peer: refuses(5, 0x87, is("boiler-7")), in: id("boiler-7"), want: "mqtt.not_authorized",
+			variant: "client_id", suggest: suggested}, everyVersion...),
+		// A broker may take ids of its own form only: nothing is wrong where the user's has it.
+		inVersions(scenario{name: "only the own id is taken", peer: refuses(2, 0x85, func(c diagtest.Connect) bool { return c.ClientID != "boiler-7" }),
+			in: id("boiler-7")}, everyVersion...),
+		inVersions(scenario{name: "only the own id is authorized", peer: refuses(5, 0x87, func(c diagtest.Connect) bool { return c.ClientID != "boiler-7" }),
+			in: withLogin}, everyVersion...),
+	))
+}
+
+func TestVersionRefused(t *testing.T) {
+	t.Parallel()
+	code := func(levels ...byte) func(testing.TB) string {
+		return scripted(diagtest.Script{OnConnect: diagtest.OnlyLevels(levels...)})
+	}
+	closes := func(levels ...byte) func(testing.TB) string {
+		return scripted(diagtest.Script{OnConnect: diagtest.OnlyLevelsElseClose(levels...)})
+	}
+	want := func(name string, peer func(testing.TB) string, asked, works, variant string) scenario {
+		s := scenario{name: name, peer: peer, in: diag.TargetInput{Protocol: asked}, want: "mqtt.version_unsupported", variant: variant}
+		if works != "" {
+			s.suggest = `{"protocol":"` + works + `"}`
+		}
+		return s
+	}
+	healthy := func(name string, peer func(testing.TB) string, asked string) scenario {
+		return scenario{name: name, peer: peer, in: diag.TargetInput{Protocol: asked}}
+	}
+	ownID := want("5 closed with an own id", closes(3, 4), "5", "3.1.1", "closed")
+	ownID.in.ClientID = "boiler-7"
+	runScenarios(t, []scenario{
+		want("5 by code", code(4), "5", "3.1.1", ""),
+		want("5 by code, only 3.1 works", code(3), "5", "3.1", ""),
+		want("3.1.1 by code", code(5), "3.1.1", "5", ""),
+		want("3.1 by code", code(4, 5), "3.1", "5", ""),
+		want("5 closed", closes(3, 4), "5", "3.1.1", "closed"),
+		want("3.1.1 closed", closes(5), "3.1.1", "5", "closed"),
+		want("3.1 closed", closes(4, 5), "3.1", "5", "closed"),
+		want("none by code", code(), "3.1.1", "", ""),
+		ownID,
+		healthy("auto falls back to 3.1.1", code(4), "auto"),
+		healthy("auto falls back to 3.1.1 after a close", closes(4), "auto"),
+		healthy("auto falls back to 3.1", code(3), "auto"),
+		healthy("auto falls back to 3.1 after a close", closes(3), "auto"),
+		healthy("asked 3.1.1", code(4), "3.1.1"),
+		healthy("asked 5", code(5), "5"),
+		healthy("asked 3.1", code(3), "3.1"),
+	})
+}
