@@ -33,7 +33,9 @@ type Deps struct {
 	Metrics http.Handler
 	// Asset returns the address of a static file, with its fingerprint; nil: "/static/" and the name.
 	Asset func(name string) string
-	Log   *slog.Logger // nil: none
+	// Design serves the gallery of the pages' parts at /design, for development.
+	Design bool
+	Log    *slog.Logger // nil: none
 }
 
 // Handlers are the pages and endpoints. The zero value is of no use; see [New].

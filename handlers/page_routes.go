@@ -1,15 +1,24 @@
 package handlers
 
 import (
-	"net/http"
-
 	"github.com/go-chi/chi/v5"
 )
 
 // RegisterPages adds the pages.
-func (h *Handlers) RegisterPages(r chi.Router) {}
-
-// errorPage shows an error to a person: status, one sentence in the reader's language, and what was wrong per field.
-func (h *Handlers) errorPage(w http.ResponseWriter, r *http.Request, p Problem) {
-	http.Error(w, p.Message, p.Status)
+func (h *Handlers) RegisterPages(r chi.Router) {
+	r.Get("/", h.wrap(h.handleHome))
+	r.Post("/runs", h.wrap(h.handleForm))
+	r.Post("/demo/{scenario}", h.wrap(h.handleDemoRun))
+	r.Get("/runs/{id}", h.wrap(h.handleRunPage))
+	r.Get("/runs/{id}.md", h.wrap(h.handleExportMarkdown))
+	r.Get("/runs/{id}.html", h.wrap(h.handleExportHTML))
+	r.Get("/runs/{id}/live", h.wrap(h.handleLive))
+	r.Post("/runs/{id}/cancel", h.wrap(h.handlePageCancel))
+	r.Post("/runs/{id}/rerun", h.wrap(h.handlePageRerun))
+	r.Post("/runs/{id}/delete", h.wrap(h.handlePageDelete))
+	r.Get("/causes", h.wrap(h.handleCausesPage))
+	r.Post("/settings", h.wrap(h.handleSettings))
+	if h.Design {
+		r.Get("/design", h.wrap(h.handleDesign))
+	}
 }

@@ -1,7 +1,6 @@
 package templates
 
 import (
-
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
 )
@@ -77,4 +76,3 @@ func secretLabel(name string) string {
 	}
 	return "field.password"
 }
-

@@ -356,10 +356,10 @@ func (r RunPage) settings() [][2]string {
 	add("field.subscribe", strings.Join(t.Topics.Subscribe, ", "))
 	add("field.nodes", strings.Join(t.Nodes, ", "))
 	if plan.Symptom != "" {
-		add("home.symptom.label", r.W("symptom." + string(plan.Symptom)))
+		add("home.symptom.label", r.W("symptom."+string(plan.Symptom)))
 	}
 	if plan.Depth != "" {
-		add("field.depth", r.W("depth." + string(plan.Depth)))
+		add("field.depth", r.W("depth."+string(plan.Depth)))
 	}
 	if plan.TimeoutS > 0 {
 		add("field.timeout", r.T("unit.s", "n", strconv.FormatFloat(plan.TimeoutS, 'f', -1, 64)))

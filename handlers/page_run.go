@@ -1,0 +1,195 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/catalogue"
+	"mqttdoctor/static"
+	"mqttdoctor/templates"
+)
+
+func (h *Handlers) handleRunPage(w http.ResponseWriter, r *http.Request) error {
+	page, err := h.runPage(w, r)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store") // it may be deleted, and it may be under way
+	return h.show(w, r, http.StatusOK, templates.Run(page))
+}
+
+// runPage is the run as it stands, and what this reader may do with it.
+func (h *Handlers) runPage(w http.ResponseWriter, r *http.Request) (templates.RunPage, error) {
+	id, err := runID(r)
+	if err != nil {
+		return templates.RunPage{}, err
+	}
+	after, err := h.lastEvent(r.Context(), id)
+	if err != nil {
+		return templates.RunPage{}, err
+	}
+	report, err := h.Runs.Get(r.Context(), id)
+	if err != nil {
+		return templates.RunPage{}, err
+	}
+	p := h.page(w, r)
+	p.Path = "/runs/" + id
+	page := templates.NewRunPage(p, catalogue.Render(report, p.Lang))
+	page.After = after
+	page.Link = h.absolute(r, "/runs/"+id)
+	page.Rights, err = h.pageRights(r.Context(), id, h.actor(r))
+	return page, err
+}
+
+func (h *Handlers) pageRights(ctx context.Context, id string, by Actor) (templates.Rights, error) {
+	rights, err := h.Runs.Rights(ctx, id, by)
+	return templates.Rights{Owner: rights.Owner, Cancel: rights.Cancel, Delete: rights.Delete, Rerun: rights.Rerun,
+		Missing: rights.Missing}, err
+}
+
+// lastEvent is the number of an event that the report, read afterwards, is sure to hold: the stream goes on after it. Events
+// that the report holds beyond it come again, and place themselves where they are already.
+func (h *Handlers) lastEvent(ctx context.Context, id string) (int, error) {
+	viewer, err := h.Runs.Watch(ctx, id, 0)
+	var crowd *TooManyViewers
+	if errors.As(err, &crowd) {
+		return 0, nil // the page can be read all the same
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer viewer.Stop()
+	ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	events, err := viewer.Next(ctx)
+	if err != nil || len(events) == 0 {
+		return 0, nil // nothing has happened yet
+	}
+	return events[len(events)-1].Seq, nil
+}
+
+func (h *Handlers) handlePageCancel(w http.ResponseWriter, r *http.Request) error {
+	id, err := runID(r)
+	if err != nil {
+		return err
+	}
+	if err := h.Runs.Cancel(r.Context(), id, h.actor(r)); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/runs/"+id, http.StatusSeeOther)
+	return nil
+}
+
+func (h *Handlers) handlePageDelete(w http.ResponseWriter, r *http.Request) error {
+	id, err := runID(r)
+	if err != nil {
+		return err
+	}
+	if err := h.Runs.Delete(r.Context(), id, h.actor(r)); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/?deleted", http.StatusSeeOther)
+	return nil
+}
+
+// handlePageRerun runs the same again, with a suggestion or with secrets typed anew, and shows the report again where
+// something is missing.
+func (h *Handlers) handlePageRerun(w http.ResponseWriter, r *http.Request) error {
+	id, err := runID(r)
+	if err != nil {
+		return err
+	}
+	v, err := formValues(w, r)
+	if err != nil {
+		return err
+	}
+	f := &typedForm{errs: map[string]string{}}
+	f.fill(v)
+	with := RerunOptions{Apply: diag.Code(v.Get("apply")), Lang: string(h.lang(r, "")),
+		Secrets: diag.TargetInput{Password: f.run.Target.Password, TLS: diag.TLSInput{KeyPEM: f.run.Target.TLS.KeyPEM},
+			WS: diag.WSInput{Headers: f.run.Target.WS.Headers}}}
+	started, err := h.Runs.Rerun(r.Context(), id, h.owningActor(w, r), with)
+	if err == nil {
+		http.Redirect(w, r, "/runs/"+started.ID, http.StatusSeeOther)
+		return nil
+	}
+	p := problem(err, h.lang(r, ""))
+	if p.Status != http.StatusBadRequest && p.Status != http.StatusTooManyRequests {
+		return err
+	}
+	page, pageErr := h.runPage(w, r)
+	if pageErr != nil {
+		return pageErr
+	}
+	page.Problem, page.Fields = p.Message, p.Fields
+	setRetryAfter(w, p)
+	w.Header().Set("Cache-Control", "no-store")
+	return h.show(w, r, p.Status, templates.Run(page))
+}
+
+// export is the report of the moment in the reader's language.
+func (h *Handlers) export(w http.ResponseWriter, r *http.Request, ending string) (templates.RunPage, error) {
+	id, err := runID(r)
+	if err != nil {
+		return templates.RunPage{}, err
+	}
+	report, err := h.Runs.Get(r.Context(), id)
+	if err != nil {
+		return templates.RunPage{}, err
+	}
+	head := w.Header()
+	head.Set("X-Robots-Tag", "noindex, nofollow")
+	head.Set("Cache-Control", "no-store")
+	head.Set("Content-Disposition", `attachment; filename="mqttdoctor-`+id+ending+`"`)
+	p := templates.Page{Lang: h.lang(r, ""), Standalone: true, Version: h.Version}
+	page := templates.NewRunPage(p, catalogue.Render(report, p.Lang))
+	page.Link = h.absolute(r, "/runs/"+id)
+	return page, nil
+}
+
+func (h *Handlers) handleExportMarkdown(w http.ResponseWriter, r *http.Request) error {
+	page, err := h.export(w, r, ".md")
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/markdown; charset=utf-8")
+	_, _ = w.Write([]byte(page.Markdown())) // the client has gone
+	return nil
+}
+
+// fileStyles are the style sheets that a report carries as a file, and their hash for its Content-Security-Policy.
+var fileStyles, fileStylesHash = func() (string, string) {
+	var css strings.Builder
+	for _, name := range []string{"css/tokens.css", "css/base.css", "css/components.css"} {
+		css.WriteString(mustRead(name))
+	}
+	css.WriteString("@media print {\n" + mustRead("css/print.css") + "}\n")
+	sum := sha256.Sum256([]byte(css.String()))
+	return css.String(), "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}()
+
+// mustRead reads an embedded file, which is part of the program.
+func mustRead(name string) string {
+	data, err := fs.ReadFile(static.FS, name)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+func (h *Handlers) handleExportHTML(w http.ResponseWriter, r *http.Request) error {
+	page, err := h.export(w, r, ".html")
+	if err != nil {
+		return err
+	}
+	policy := "default-src 'none'; style-src " + fileStylesHash + "; base-uri 'none'; form-action 'none'"
+	w.Header().Set("Content-Security-Policy", policy+"; frame-ancestors 'none'")
+	return h.show(w, r, http.StatusOK, templates.RunFile(page, fileStyles, mustRead("icons/sprite.svg"), policy))
+}

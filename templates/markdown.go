@@ -1,0 +1,128 @@
+package templates
+
+import (
+	"strings"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/catalogue"
+)
+
+// Markdown is the report as text for a ticket: verdict, cause and fix first, then the steps.
+func (r RunPage) Markdown() string {
+	var b strings.Builder
+	line := func(parts ...string) { b.WriteString(strings.Join(parts, "") + "\n") }
+	line("# ", mdText(r.toneWord()), ": ", mdCode(r.Report.Target.URL))
+	line()
+	if r.Report.Summary != "" {
+		line(mdText(r.Report.Summary))
+		line()
+	}
+	if f := r.Report.RootCause; f != nil {
+		line("## ", mdText(r.T("run.root_cause")), " ", mdText(f.Title))
+		line()
+		r.mdFinding(&b, *f)
+	}
+	if rest := r.rest(); len(rest) > 0 {
+		line("## ", mdText(r.T("run.findings.more")))
+		line()
+		for _, f := range rest {
+			line("### ", mdText(f.Title))
+			line()
+			r.mdFinding(&b, f)
+		}
+	}
+	if len(r.Report.RuledOut) > 0 {
+		line("## ", mdText(r.T("run.ruled_out")))
+		line()
+		for _, c := range r.Report.RuledOut {
+			line("- **", mdText(c.Title), "**: ", mdText(c.Because))
+		}
+		line()
+	}
+	line("## ", mdText(r.T("run.steps")))
+	line()
+	line("| ", strings.Join([]string{r.T("md.status"), r.T("md.step"), r.T("md.seen"), r.T("md.time")}, " | "), " |")
+	line("|---|---|---|---|")
+	for _, layer := range diag.Layers {
+		for _, s := range r.stepsOf(layer) {
+			name := mdCell(s.Title)
+			if s.Subject != "" {
+				name += " " + mdCode(s.Subject)
+			}
+			line("| ", mdCell(r.W("status."+string(s.Status))), " | ", name, " | ", mdCell(s.Summary+s.SkippedBecause), " | ",
+				mdCell(r.Duration(s.DurationMS)), " |")
+		}
+	}
+	line()
+	for _, pair := range r.settings() {
+		line("- ", mdText(pair[0]), ": ", mdText(pair[1]))
+	}
+	line()
+	line(stamp(r.Report.CreatedAt), " · ", r.N("run.connections", r.Report.Connections))
+	if r.Link != "" {
+		line()
+		line("<", r.Link, ">")
+	}
+	return b.String()
+}
+
+func (r RunPage) mdFinding(b *strings.Builder, f catalogue.FindingView) {
+	line := func(parts ...string) { b.WriteString(strings.Join(parts, "") + "\n") }
+	line("*", mdText(r.W("severity."+string(f.Severity))), ", ", mdText(r.W("confidence."+string(f.Confidence))), "* ", mdCode(string(f.Code)))
+	line()
+	if f.Explanation != "" {
+		line(mdText(f.Explanation))
+		line()
+	}
+	if f.Suggestion != nil {
+		line("**", mdText(r.T("run.suggestion")), "**")
+		line()
+		for _, pair := range r.suggested(f.Suggestion) {
+			line("- ", mdText(pair[0]), ": ", mdCode(pair[1]))
+		}
+		line()
+	}
+	for _, g := range fixGroups(f.Fixes) {
+		line("**", mdText(r.T("run.fix")), " (", mdText(r.forWhom(g.For)), ")**")
+		line()
+		for _, fix := range g.Fixes {
+			line("- ", mdText(fix.Text))
+			for _, command := range fix.Commands {
+				line()
+				fence := "```"
+				for strings.Contains(command, fence) {
+					fence += "`"
+				}
+				line("  ", fence)
+				line("  ", strings.ReplaceAll(command, "\n", "\n  "))
+				line("  ", fence)
+			}
+		}
+		line()
+	}
+	if f.ToldApartBy != "" {
+		line("> ", mdText(f.ToldApartBy))
+		line()
+	}
+}
+
+var mdEscaper = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;",
+	"#", `\#`, "|", `\|`, "\r", " ", "\n", " ")
+
+// mdText escapes what Markdown would read as its own: texts hold what a peer sent.
+func mdText(s string) string { return mdEscaper.Replace(s) }
+
+func mdCell(s string) string { return mdText(s) }
+
+// mdCode quotes a value; the fence is longer than any inside.
+func mdCode(s string) string {
+	s = strings.NewReplacer("\r", " ", "\n", " ", "|", "¦").Replace(s)
+	fence := "`"
+	for strings.Contains(s, fence) {
+		fence += "`"
+	}
+	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") {
+		s = " " + s + " "
+	}
+	return fence + s + fence
+}
