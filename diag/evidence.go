@@ -68,6 +68,9 @@ const (
 	EvTrustError       EvidenceKey = "cert.trust_error"
 	EvOCSP             EvidenceKey = "cert.ocsp"
 	EvIssuerURL        EvidenceKey = "cert.issuer_url"
+	EvRevokedAt        EvidenceKey = "cert.revoked_at"
+	EvClientAuth       EvidenceKey = "cert.client_auth"
+	EvKeyMatches       EvidenceKey = "cert.key_matches"
 	EvLocalClock       EvidenceKey = "local_clock"
 
 	EvWSPath        EvidenceKey = "ws.path"

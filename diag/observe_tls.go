@@ -12,6 +12,8 @@ func init() {
 	register(func() *TLSHello { return &TLSHello{} })
 	register(func() *ClockReading { return &ClockReading{} })
 	register(func() *IssuerFetch { return &IssuerFetch{} })
+	register(func() *Revocation { return &Revocation{} })
+	register(func() *ClientCert { return &ClientCert{} })
 }
 
 // TLSHandshake is one TLS handshake with one address: the outcome, and everything that was served whatever its faults.
@@ -310,6 +312,64 @@ func (i *IssuerFetch) Facts() []Evidence {
 	}
 	f.ms(EvDuration, i.Took)
 	f.add(EvError, i.Error)
+	return f.items
+}
+
+// Revocation is what an issuer says about a certificate of its own.
+type Revocation struct {
+	Address   string        `json:"address"` // where the certificate was served
+	Method    string        `json:"method"`  // ocsp, crl
+	URL       string        `json:"url"`
+	Outcome   Outcome       `json:"outcome"`          // ok: it answered, and its signature is the issuer's
+	Status    string        `json:"status,omitempty"` // good, revoked, unknown
+	RevokedAt time.Time     `json:"revoked_at,omitzero"`
+	Reason    int           `json:"reason,omitempty"` // RFC 5280 5.3.1
+	Took      time.Duration `json:"took"`
+	Error     string        `json:"error,omitempty"`
+}
+
+// Kind names the type in stored runs.
+func (*Revocation) Kind() string { return "tls.revocation" }
+
+// Facts lists what was seen.
+func (r *Revocation) Facts() []Evidence {
+	f := facts{}
+	f.add(EvIssuerURL, r.URL)
+	f.add(EvOutcome, string(r.Outcome))
+	f.add(EvOCSP, r.Status)
+	f.time(EvRevokedAt, r.RevokedAt)
+	f.ms(EvDuration, r.Took)
+	f.add(EvError, r.Error)
+	return f.items
+}
+
+// ClientCert is what the user's own certificate says, and whether the key belongs to it. The key itself is in no observation.
+type ClientCert struct {
+	Now        time.Time  `json:"now"`
+	Chain      []CertFact `json:"chain,omitempty"`
+	KeyMatches bool       `json:"key_matches"`
+	ClientAuth bool       `json:"client_auth"` // clientAuth or anyExtendedKeyUsage, or no EKU at all
+	Error      string     `json:"error,omitempty"`
+}
+
+// Kind names the type in stored runs.
+func (*ClientCert) Kind() string { return "tls.client_cert" }
+
+// Facts lists what was seen.
+func (c *ClientCert) Facts() []Evidence {
+	f := facts{}
+	if len(c.Chain) > 0 {
+		leaf := c.Chain[0]
+		f.add(EvCertSubject, leaf.Subject)
+		f.add(EvCertIssuer, leaf.Issuer)
+		f.time(EvCertNotBefore, leaf.NotBefore)
+		f.time(EvCertNotAfter, leaf.NotAfter)
+		f.add(EvCertSHA256, leaf.SHA256)
+		f.add(EvCertKey, strings.TrimSpace(leaf.KeyAlgorithm+" "+strconv.Itoa(leaf.KeyBits)))
+		f.yesno(EvClientAuth, c.ClientAuth)
+	}
+	f.yesno(EvKeyMatches, c.KeyMatches)
+	f.add(EvError, c.Error)
 	return f.items
 }
 

@@ -2,4 +2,5 @@ package probe
 
 import "mqttdoctor/diag"
 
-var tlsProbes = []diag.Probe{tlsHandshake}
+var tlsProbes = []diag.Probe{tlsClientCert, tlsHandshake, tlsAIA, tlsClock, tlsNames, tlsWithoutSNI, tlsVersions, tlsCiphers,
+	tlsALPN, tlsNoClientCert, tlsRevocation, tlsInterception}

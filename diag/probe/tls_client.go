@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/netprobe"
 )
 
 // handshakeTLS makes a TLS handshake on a fresh connection and tells everything that was served, whatever its faults: the
@@ -203,7 +204,14 @@ func endedByPeer(err error) bool {
 }
 
 // tcpInfo asks the kernel how a connection stands; nil where it does not tell.
-func tcpInfo(net.Conn) *diag.TCPInfoFact { return nil }
+func tcpInfo(conn net.Conn) *diag.TCPInfoFact {
+	info, err := netprobe.TCPInfo(conn)
+	if err != nil {
+		return nil
+	}
+	return &diag.TCPInfoFact{RTT: info.RTT, Retransmits: info.Retransmits, Unacked: info.Unacked, BytesAcked: int64(info.BytesAcked),
+		BytesReceived: int64(info.BytesReceived), OutOfOrder: info.RcvOutOfOrder, SegmentsIn: info.SegsIn, SendMSS: info.SndMSS}
+}
 
 // versionName writes a version as people do.
 func versionName(version uint16) string {
