@@ -18,6 +18,9 @@ import (
 // maxBody bounds a request's body: PEM texts of 256 KiB each are the largest thing in it.
 const maxBody = 1 << 20
 
+// maxDrain is how much of a body that is too large is taken and thrown away, so that the answer arrives.
+const maxDrain = 8 << 20
+
 // readJSON reads a body into the value that dst points to. Unknown fields are refused by their full name, as are values
 // of another type, so that a misspelt setting is never silently left out of a diagnosis. An empty body is an error unless
 // optional.
@@ -26,6 +29,8 @@ func readJSON(w http.ResponseWriter, r *http.Request, dst any, optional bool) er
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
+		// A client that is still sending when the connection is closed never reads the answer.
+		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
 		return &badRequest{status: http.StatusRequestEntityTooLarge, code: "body_too_large",
 			args: diag.Args{"limit": strconv.Itoa(maxBody)}}
 	case err != nil:

@@ -66,17 +66,37 @@ func (h *Handlers) stream(w http.ResponseWriter, r *http.Request, id string, ren
 	if err != nil {
 		return nil // Accept has answered
 	}
-	defer conn.CloseNow()
 	conn.SetReadLimit(streamReadLimit)
-	// The request's context says nothing of a hijacked connection; CloseRead's ends when the peer goes or sends data, and
-	// with the server.
-	ctx := conn.CloseRead(h.Context)
-	status, reason := h.feed(ctx, conn, viewer, render)
-	_ = conn.Close(status, reason)
+	// The request's context says nothing of a hijacked connection. This one ends with the peer, and with the server.
+	ctx, done := attend(h.Context, conn)
+	if status, reason := h.feed(ctx, conn, viewer, render); status != 0 {
+		_ = conn.Close(status, reason)
+	}
+	_ = conn.CloseNow()
+	<-done
 	return nil
 }
 
-// feed writes events until the run is over or the peer is gone, and returns with what to close.
+// errTalks: a viewer sent data. Cancelling is a POST.
+var errTalks = errors.New("unexpected data")
+
+// attend reads what a viewer may send, which is pings and the end, until the connection is closed; done is closed then.
+// The context ends with it. (Conn.CloseRead does the same, but waits 15 s for itself where data comes.)
+func attend(parent context.Context, conn *websocket.Conn) (ctx context.Context, done <-chan struct{}) {
+	ctx, cancel := context.WithCancelCause(parent)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _, err := conn.Reader(ctx)
+		if err == nil {
+			err = errTalks
+		}
+		cancel(err)
+	}()
+	return ctx, ended
+}
+
+// feed writes events until the run is over or the peer is gone, and returns with what to close; 0: the peer is gone.
 func (h *Handlers) feed(ctx context.Context, conn *websocket.Conn, viewer Viewer, render func(diag.Event) ([]byte, error)) (websocket.StatusCode, string) {
 	for {
 		events, err := nextWithPing(ctx, conn, viewer)
@@ -89,8 +109,10 @@ func (h *Handlers) feed(ctx context.Context, conn *websocket.Conn, viewer Viewer
 			return websocket.StatusGoingAway, "run deleted"
 		case errors.Is(err, ErrStopping):
 			return websocket.StatusGoingAway, "server is stopping"
-		case ctx.Err() != nil:
-			return websocket.StatusGoingAway, ""
+		case errors.Is(context.Cause(ctx), errTalks):
+			return websocket.StatusPolicyViolation, "this stream takes no messages"
+		case ctx.Err() != nil, errors.Is(err, errGone):
+			return 0, ""
 		case err != nil:
 			h.Log.Error("stream failed", "err", err)
 			return websocket.StatusInternalError, ""
@@ -107,12 +129,15 @@ func (h *Handlers) feed(ctx context.Context, conn *websocket.Conn, viewer Viewer
 			writeCtx, cancel := context.WithTimeout(ctx, streamWriteTime)
 			err = conn.Write(writeCtx, websocket.MessageText, data)
 			cancel()
-			if err != nil {
-				return websocket.StatusGoingAway, ""
+			if err != nil { // too slow, or gone
+				return 0, ""
 			}
 		}
 	}
 }
+
+// errGone: a viewer does not answer.
+var errGone = errors.New("no pong")
 
 // nextWithPing waits for events and pings while there are none.
 func nextWithPing(ctx context.Context, conn *websocket.Conn, viewer Viewer) ([]diag.Event, error) {
@@ -128,7 +153,7 @@ func nextWithPing(ctx context.Context, conn *websocket.Conn, viewer Viewer) ([]d
 		err = conn.Ping(pingCtx)
 		cancel()
 		if err != nil {
-			return nil, err
+			return nil, errGone
 		}
 	}
 }
