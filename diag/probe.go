@@ -29,6 +29,9 @@ type Probe struct {
 	// Ready and Subjects are not asked; Each is, and may not wait.
 	Follows []ProbeID
 	Each    func(v *View, before Step) Decision
+	// Moot tells, while the check runs, that its outcome can no longer tell anything; its running steps are then ended and
+	// marked as skipped. nil: never.
+	Moot func(*View) bool
 	// Budget bounds one step; 0: the plan's time-out plus a little for being canceled in order.
 	Budget time.Duration
 	// Run observes. It returns soon after its context ends, and every goroutine it started has ended then.

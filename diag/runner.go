@@ -44,6 +44,8 @@ type checkState struct {
 	started bool
 	ended   bool
 	handled map[string]bool // of a following check: ids of the predecessor's steps that were answered
+	moot    bool
+	cancels []context.CancelFunc // of its steps
 }
 
 type message struct {
@@ -264,7 +266,25 @@ func (w *walk) startStep(ctx context.Context, i int, subject Subject, view *View
 	w.open[step.ID] = step
 	shown := step
 	w.send(Event{Type: EventStepStarted, Step: &shown})
-	go w.runStep(ctx, i, step, subject, view)
+	ctx, cancel := context.WithCancel(ctx)
+	w.states[i].cancels = append(w.states[i].cancels, cancel)
+	go func() {
+		defer cancel()
+		w.runStep(ctx, i, step, subject, view)
+	}()
+}
+
+// endMoot ends what runs and can no longer tell anything.
+func (w *walk) endMoot() {
+	for _, s := range w.states {
+		if !s.started || s.ended || s.moot || s.probe.Moot == nil || !s.probe.Moot(w.view(false)) {
+			continue
+		}
+		s.moot = true
+		for _, cancel := range s.cancels {
+			cancel()
+		}
+	}
 }
 
 func stepID(id ProbeID, subject Subject) string {
@@ -350,10 +370,16 @@ func (w *walk) take(m message) {
 		w.send(Event{Type: EventStepProgress, Step: &step, Done: m.done, Total: m.total, Unit: m.unit})
 		return
 	}
-	w.finish(m.step)
 	s := w.states[m.check]
+	if s.moot && m.step.Status != StatusPassed {
+		because := N("skip.already_clear")
+		m.step.Status, m.step.Observation, m.step.Evidence, m.step.Failure = StatusSkipped, nil, nil, nil
+		m.step.Summary, m.step.SkippedBecause = Note{}, &because
+	}
+	w.finish(m.step)
 	s.left--
 	s.ended = s.left == 0 && len(s.probe.Follows) == 0 // a following check ends after its predecessor
+	w.endMoot()
 	w.tell(Conclude(w.view(false), w.r.Rules), false)
 }
 

@@ -192,3 +192,23 @@ func TestFollowingCheckDoesNotWaitForSiblings(t *testing.T) {
 		}
 	}
 }
+
+func TestRunnerEndsWhatHasBecomeMoot(t *testing.T) {
+	begun := time.Now()
+	report, _ := runPlan(t, t.Context(), []Probe{
+		{ID: "a", Depth: DepthQuick,
+			Subjects: func(*View) []Subject { return []Subject{{Name: "slow"}, {Name: "quick"}} },
+			Moot:     func(v *View) bool { return v.Passed("a") },
+			Run: func(ctx context.Context, _ *Env, s Subject) Result {
+				if s.Name == "quick" {
+					return Passed(nil, N("step.ok"))
+				}
+				<-ctx.Done()
+				return Failed(nil, N("step.no"), &Failure{Op: "a", Code: "canceled"})
+			}},
+		{ID: "b", Depth: DepthQuick, Needs: []ProbeID{"a"}, Run: pass},
+	}, nil)
+	if statusOf(report, "a@slow") != StatusSkipped || statusOf(report, "b") != StatusPassed || time.Since(begun) > 3*time.Second {
+		t.Fatalf("%+v", report.Steps)
+	}
+}

@@ -35,6 +35,7 @@ var mqttConnect = diag.Probe{
 		address := openedAddresses(v, lastBeforeMQTT(v.Target))[0]
 		return []diag.Subject{{Name: address, Value: secureBy(v, address)}}
 	},
+	Moot: otherTransportKnown,
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 		secured, _ := s.Value.(*diag.TLSHandshake)
 		item, _ := env.Stash.Take(stashBefore(env.Target) + s.Name)
@@ -68,6 +69,8 @@ var mqttOlder = diag.Probe{
 			return diag.Skip(diag.N("skip.before_failed", "check", string(checkMQTT)))
 		case seen[0].Seen.Accepted():
 			return diag.Skip(diag.N("skip.connected"))
+		case otherTransportKnown(v):
+			return diag.Skip(diag.N("skip.already_clear"))
 		case !worthOlder(seen[0].Seen):
 			return diag.Skip(diag.N("skip.not_the_question"))
 		}

@@ -31,6 +31,7 @@ var mqttVersions = diag.Probe{
 		}
 		return out
 	},
+	Moot:   otherTransportKnown,
 	Budget: 3 * 6 * time.Second, // TCP, TLS or WebSocket, and CONNECT, each of the usual time-out
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 		version, _ := s.Value.(diag.Version)

@@ -7,23 +7,27 @@ import (
 	"mqttdoctor/diag"
 )
 
-// peerPaths tries the usual WebSocket paths on a listener that turned out to speak HTTP where raw MQTT was asked for:
+// peerPaths tries the usual WebSocket paths on a listener that turned out to speak HTTP where something else was asked for:
 // brokers differ in their paths, and a web server without one is no broker.
 var peerPaths = diag.Probe{
 	ID: "peer.paths", Layer: diag.LayerWS, Depth: diag.DepthQuick,
-	Needs:   []diag.ProbeID{"peer.transports"},
-	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return !t.Scheme.IsWebSocket() },
 	Ready: func(v *diag.View) diag.Decision {
-		if _, ok := httpWithoutUpgrade(v); ok {
-			return diag.Run()
+		switch _, ok := httpWithoutUpgrade(v); {
+		case transportKnown(v):
+			return diag.Skip(diag.N("skip.already_clear"))
+		case ok:
+			return diag.Run() // without waiting for those that stay silent
+		case v.Ended("peer.transports"):
+			return diag.Skip(diag.N("skip.not_the_question"))
 		}
-		return diag.Skip(diag.N("skip.not_the_question"))
+		return diag.Wait()
 	},
+	Moot: transportKnown,
 	Subjects: func(v *diag.View) []diag.Subject {
 		scheme, _ := httpWithoutUpgrade(v)
 		var out []diag.Subject
 		for _, path := range usualPaths {
-			if path != "/mqtt" { // peer.transports has tried it
+			if path != "/mqtt" && path != v.Target.WS.Path { // peer.transports has tried it
 				out = append(out, diag.Subject{Name: path, Value: scheme})
 			}
 		}
@@ -35,7 +39,7 @@ var peerPaths = diag.Probe{
 		if !ok || !isScheme {
 			return diag.Skipped(diag.N("skip.no_tcp"))
 		}
-		a, l := walk(ctx, env, askedRoute(env.Target, address).with(diag.PurposePath, s.Name, func(r *route) {
+		a, l := walk(ctx, env, askedRoute(env.Target, address).with(purposeOf(env.Target.Scheme, scheme), s.Name, func(r *route) {
 			r.Transport, r.WS.Path = scheme, s.Name
 			if env.Target.Protocol == diag.VersionAuto {
 				r.MQTT.Version = diag.Version311

@@ -26,6 +26,7 @@ var peerTransports = diag.Probe{
 		}
 		return out
 	},
+	Moot:   transportKnown,
 	Budget: 12 * time.Second, // a handshake and a CONNECT of the usual time-out each
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 		address, ok := reachable(env.View)
@@ -49,6 +50,17 @@ var peerTransports = diag.Probe{
 		defer l.Close()
 		return attemptResult(a)
 	},
+}
+
+// transportKnown tells whether the listener is known to speak the asked transport after all, or another one.
+func transportKnown(v *diag.View) bool { return connected(v) || otherTransportKnown(v) }
+
+// otherTransportKnown tells whether a broker answered at the asked port in a transport that was not asked for: what the
+// asked one would still say is of no consequence.
+func otherTransportKnown(v *diag.View) bool {
+	return slices.ContainsFunc(diag.Seen[*diag.Attempt](v), func(s diag.Sight[*diag.Attempt]) bool {
+		return (s.Step.Check == "peer.transports" || s.Step.Check == "peer.paths") && s.Seen.SpeaksMQTT()
+	})
 }
 
 // purposeOf says what a change of transport varies first: TLS or its absence where that differs, else WebSocket or its
@@ -95,6 +107,7 @@ var peerListen = diag.Probe{
 	Ready: func(v *diag.View) diag.Decision {
 		return overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, transportInDoubt, false)
 	},
+	Moot: transportKnown,
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
 		address, ok := reachable(env.View)
 		if !ok {
@@ -114,6 +127,8 @@ var peerListen = diag.Probe{
 			return diag.Passed(o, diag.N("step.peer.listen.spoke", append(args, "protocol", orUnknown(o.Speaks), "banner", o.Banner)...))
 		case o.Outcome == diag.OutcomeSilent:
 			return diag.Passed(o, diag.N("step.peer.listen.silent", args...))
+		case o.Outcome == diag.OutcomeCanceled:
+			return diag.Skipped(diag.N("skip.canceled"))
 		}
 		return diag.Warned(o, diag.N("step.peer.listen.ended", args...))
 	},
@@ -140,6 +155,9 @@ func listen(ctx context.Context, conn net.Conn, d time.Duration) *diag.PeerAnswe
 		return o
 	}
 	o.Outcome = outcomeOf(err)
+	if ctx.Err() != nil {
+		o.Outcome = diag.OutcomeCanceled
+	}
 	if o.Outcome != diag.OutcomeSilent {
 		o.Error = err.Error()
 	}

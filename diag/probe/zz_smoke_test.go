@@ -3,8 +3,9 @@ package probe_test
 import (
 	"fmt"
 	"net"
-	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/diagtest"
@@ -12,43 +13,56 @@ import (
 	"mqttdoctor/diag/rule"
 )
 
-func show(t *testing.T, in diag.TargetInput, pin diag.PlanInput) diag.Report {
+// diagnose runs the whole engine on a target, as the server does but for the guard.
+func diagnose(t testing.TB, in diag.TargetInput, plan diag.PlanInput) diag.Report {
 	t.Helper()
 	target, err := diag.ParseTarget(in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts, err := diag.ParsePlan(pin, probe.IDs())
+	opts, err := diag.ParsePlan(plan, probe.IDs())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d net.Dialer
-	plan := diag.MakePlan(target, opts, probe.StandIns())
-	r := (&diag.Runner{Rules: rule.All}).Run(t.Context(), plan, diag.Env{Dial: d.DialContext, RunID: "smoke"}, diag.Report{}, func(diag.Event) {})
+	var dialer net.Dialer
+	return (&diag.Runner{Rules: rule.All}).Run(t.Context(), diag.MakePlan(target, opts, probe.StandIns()),
+		diag.Env{Dial: dialer.DialContext, RunID: "test"}, diag.Report{}, func(diag.Event) {})
+}
+
+func codes(r diag.Report) []diag.Code {
+	var out []diag.Code
+	for _, f := range r.Findings {
+		out = append(out, f.Code)
+	}
+	return out
+}
+
+// steps lists a run for the message of a failing test.
+func steps(r diag.Report) string {
+	var b strings.Builder
 	for _, s := range r.Steps {
 		because := ""
 		if s.SkippedBecause != nil {
 			because = s.SkippedBecause.Key
 		}
-		fmt.Printf("%-40s %-8s %8s %s %v %s\n", s.ID, s.Status, s.Duration.Round(10_000), s.Summary.Key, s.Summary.Args, because)
+		fmt.Fprintf(&b, "%-40s %-8s %10s %s %v %s\n", s.ID, s.Status, s.Duration.Round(10*time.Microsecond), s.Summary.Key, s.Summary.Args, because)
 	}
-	for _, f := range r.Findings {
-		fmt.Printf("  FINDING %s %s %s by=%s %v sug=%+v\n", f.Code, f.Severity, f.Confidence, f.CausedBy, f.Args, f.Suggestion)
-	}
-	fmt.Println("  VERDICT", r.Verdict, r.Duration, r.Connections)
-	return r
+	return b.String()
 }
 
-func TestSmoke(t *testing.T) {
-	if os.Getenv("SMOKE") == "" {
-		t.Skip()
-	}
-	for _, b := range diagtest.AllBrokers {
-		t.Run(b.Name, func(t *testing.T) {
-			br := b.Start(t)
-			for _, u := range br.URLs() {
-				fmt.Println("==", b.Name, u)
-				show(t, diag.TargetInput{URL: u, Username: br.Username, Password: diag.NewSecret(br.Password), TLS: diag.TLSInput{CAPEM: br.CAPEM}}, diag.PlanInput{})
+// A healthy broker yields no warning and no critical finding, on any make and transport.
+func TestHealthyBrokersAreSilent(t *testing.T) {
+	for _, make := range diagtest.AllBrokers {
+		t.Run(make.Name, func(t *testing.T) {
+			broker := make.Start(t)
+			for _, url := range broker.URLs() {
+				for _, topics := range []diag.TopicsInput{{}, {Publish: "plant/1/temperature", Subscribe: []string{"plant/+/temperature"}}} {
+					report := diagnose(t, diag.TargetInput{URL: url, Username: broker.Username, Password: diag.NewSecret(broker.Password),
+						TLS: diag.TLSInput{CAPEM: broker.CAPEM}, Topics: topics}, diag.PlanInput{})
+					if report.Verdict != diag.OverallHealthy || report.RootCause != nil {
+						t.Errorf("%s: %s, found %v\n%s", url, report.Verdict, codes(report), steps(report))
+					}
+				}
 			}
 		})
 	}

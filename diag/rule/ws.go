@@ -12,13 +12,11 @@ import (
 var wsRules = []diag.Rule{
 	{Code: "ws.expected", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 6", "RFC 6455 4"},
-		Awaits:     []diag.ProbeID{"peer.transports", "peer.paths"},
 		LookAlikes: []diag.Code{"mqtt.not_mqtt", "mqtt.no_connack", "tcp.wrong_port", "tls.required"},
 		Hides:      []diag.Code{"mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack", "tcp.wrong_port"},
 		When:       wsExpected},
 	{Code: "ws.raw_mqtt_peer", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 6"},
-		Awaits:     []diag.ProbeID{"peer.transports"},
 		LookAlikes: []diag.Code{"ws.not_websocket", "ws.wrong_path", "tls.plaintext_peer", "tcp.wrong_port"},
 		Hides:      []diag.Code{"tcp.wrong_port", "mqtt.not_mqtt"},
 		When:       wsRawPeer},
@@ -82,7 +80,7 @@ func wsExpected(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.connack_accepted"))
 	}
 	// Where TLS differs too, tls.required or tls.plaintext_peer says it first.
-	sights := slices.DeleteFunc(attempts(v, diag.PurposeWebSocket, diag.PurposePath), func(s diag.Sight[*diag.Attempt]) bool {
+	sights := slices.DeleteFunc(attempts(v, diag.PurposeWebSocket), func(s diag.Sight[*diag.Attempt]) bool {
 		return s.Seen.Transport.UsesTLS() != v.Target.Scheme.UsesTLS()
 	})
 	found, ok := first(sights, (*diag.Attempt).Accepted)
@@ -410,7 +408,7 @@ func otherWSReason(v *diag.View, o *diag.WSUpgrade) (diag.Note, bool) {
 	if s, works := upgradedElsewhere(v); works {
 		return diag.N("because.other_path_upgrades", "found_path", s.Seen.WS.Path), true
 	}
-	if len(subprotocolsTaken(v)) > 0 {
+	if len(subprotocolsTaken(v)) > 0 || o.Status == http.StatusSwitchingProtocols && o.Subprotocol != "" && !slices.Contains(o.Offered, o.Subprotocol) {
 		return diag.N("because.other_subprotocol_upgrades"), true
 	}
 	if _, ok := otherTransport(v); ok {
