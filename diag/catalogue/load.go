@@ -147,6 +147,8 @@ type loader struct {
 	c     *Catalogue
 	in    map[Lang]map[string]place
 	errs  []error
+	// unread tells that a file could not be read, so that what is in it must not be called missing.
+	unread bool
 }
 
 func (l *loader) fail(file, key, format string, args ...any) {
@@ -154,28 +156,23 @@ func (l *loader) fail(file, key, format string, args ...any) {
 }
 
 // decode reads a YAML file strictly; order lists its keys as they stand.
-func (l *loader) decode(file string, into any) (order []string, ok bool) {
+func (l *loader) decode(file string, into any) (order []string) {
 	raw, err := fs.ReadFile(l.files, file)
-	if err != nil {
-		l.errs = append(l.errs, err)
-		return nil, false
-	}
-	if len(strings.TrimSpace(string(raw))) == 0 {
-		return nil, true
-	}
-	if err := yaml.UnmarshalWithOptions(raw, into, yaml.Strict()); err != nil {
-		l.errs = append(l.errs, fmt.Errorf("%s: %w", file, err))
-		return nil, false
-	}
 	var items yaml.MapSlice
-	if err := yaml.Unmarshal(raw, &items); err != nil {
+	if err == nil && strings.TrimSpace(string(raw)) != "" {
+		if err = yaml.UnmarshalWithOptions(raw, into, yaml.Strict()); err == nil {
+			err = yaml.Unmarshal(raw, &items)
+		}
+	}
+	if err != nil {
 		l.errs = append(l.errs, fmt.Errorf("%s: %w", file, err))
-		return nil, false
+		l.unread = true
+		return nil
 	}
 	for _, item := range items {
 		order = append(order, fmt.Sprint(item.Key))
 	}
-	return order, true
+	return order
 }
 
 func (l *loader) list(dir string) []string {
@@ -192,7 +189,7 @@ func (l *loader) readLang(lang Lang) {
 	for _, file := range l.list(string(lang)) {
 		if isCauses(file) {
 			causes := map[string]causeFile{}
-			order, _ := l.decode(file, &causes)
+			order := l.decode(file, &causes)
 			for _, key := range order {
 				if _, taken := l.c.langs[lang].causes[diag.Code(key)]; taken {
 					l.fail(file, key, "stands in another file too")
@@ -202,7 +199,7 @@ func (l *loader) readLang(lang Lang) {
 			continue
 		}
 		entries := map[string]entryFile{}
-		order, _ := l.decode(file, &entries)
+		order := l.decode(file, &entries)
 		for _, key := range order {
 			if _, taken := l.c.langs[lang].texts[key]; taken {
 				l.fail(file, key, "stands in another file too")
@@ -302,7 +299,7 @@ func (l *loader) readFacts() {
 			continue
 		}
 		facts := map[string]causeFacts{}
-		order, _ := l.decode(file, &facts)
+		order := l.decode(file, &facts)
 		for _, key := range order {
 			code := diag.Code(key)
 			if code.Layer() != layerOf(file) {
@@ -316,7 +313,7 @@ func (l *loader) readFacts() {
 			l.c.codes = append(l.c.codes, code)
 			l.c.facts[code] = facts[key]
 			for _, lang := range Langs {
-				if _, ok := l.c.langs[lang].causes[code]; !ok {
+				if _, ok := l.c.langs[lang].causes[code]; !ok && !l.unread {
 					l.fail(string(lang)+"/"+path.Base(file), key, "missing")
 				}
 			}
@@ -324,7 +321,7 @@ func (l *loader) readFacts() {
 	}
 	for _, lang := range Langs {
 		for _, code := range slices.Sorted(maps.Keys(l.c.langs[lang].causes)) {
-			if _, ok := l.c.facts[code]; !ok {
+			if _, ok := l.c.facts[code]; !ok && !l.unread {
 				l.fail("facts/causes_"+string(code.Layer())+".yaml", string(code), "missing")
 			}
 		}
