@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -46,13 +47,16 @@ func upgradeWS(ctx context.Context, env *diag.Env, r route, conn net.Conn) (*dia
 		header.Set("Origin", r.WS.Origin)
 	}
 	begun := time.Now()
+	transport := &oneConnTransport{conn: recorded}
 	ws, resp, err := websocket.Dial(ctx, "ws://"+hostHeader(env.Target, r)+r.WS.Path, &websocket.DialOptions{
-		HTTPClient: oneConnClient(recorded), HTTPHeader: header, Subprotocols: r.WS.Subprotocols,
+		HTTPClient: transport.client(), HTTPHeader: header, Subprotocols: r.WS.Subprotocols,
 	})
 	o.Took = time.Since(begun)
 	o.First = recorded.first()
+	transport.dialled.Store(true)
 	if resp != nil {
 		describeHTTP(o, resp)
+		o.Location = printable(transport.location, 300)
 	}
 	if err == nil {
 		o.Outcome, o.Subprotocol = diag.OutcomeOK, ws.Subprotocol()
@@ -105,23 +109,58 @@ func hostHeader(t diag.Target, r route) string {
 	return net.JoinHostPort(t.Host, port)
 }
 
-// oneConnClient is an HTTP client whose only connection is the given one: the probe has dialled it itself.
-func oneConnClient(conn net.Conn) *http.Client {
-	var once sync.Once
+// oneConnTransport makes one HTTP request on the given connection, which the probe has dialled itself.
+type oneConnTransport struct {
+	conn     net.Conn
+	location string      // of a redirect
+	dialled  atomic.Bool // the opening handshake is over
+}
+
+func (t *oneConnTransport) client() *http.Client {
 	return &http.Client{
-		Transport: &http.Transport{
-			DialContext: func(context.Context, string, string) (net.Conn, error) {
-				err := errors.New("the one connection of this check is used up")
-				once.Do(func() { err = nil })
-				return conn, err
-			},
-			DisableKeepAlives:      true,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: maxHTTPHeaderBytes,
-			Proxy:                  nil, // a proxy of ours would be diagnosed in the broker's place
-		},
+		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// RoundTrip is asked once: redirects are not followed. It takes a redirect's Location out, since the client would turn one
+// that it cannot parse into an error without a response.
+func (t *oneConnTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	var once sync.Once
+	resp, err := (&http.Transport{
+		DialContext: func(context.Context, string, string) (net.Conn, error) {
+			err := errors.New("the one connection of this check is used up")
+			once.Do(func() { err = nil })
+			return t.conn, err
+		},
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxHTTPHeaderBytes,
+		Proxy:                  nil, // a proxy of ours would be diagnosed in the broker's place
+	}).RoundTrip(req)
+	if err != nil {
+		return resp, err
+	}
+	t.location = resp.Header.Get("Location")
+	resp.Header.Del("Location")
+	if stream, ok := resp.Body.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols {
+		resp.Body = &switchedBody{stream, &t.dialled}
+	}
+	return resp, nil
+}
+
+// switchedBody is the stream behind a 101. While the opening handshake lasts it is at its end: the library reads on then only
+// where it does not like the answer, for an error page that a 101 has not, and would wait for it for three seconds.
+type switchedBody struct {
+	io.ReadWriteCloser
+	dialled *atomic.Bool
+}
+
+func (b *switchedBody) Read(p []byte) (int, error) {
+	if !b.dialled.Load() {
+		return 0, io.EOF
+	}
+	return b.ReadWriteCloser.Read(p)
 }
 
 // proxyHeaders are headers that a proxy or CDN adds, and a broker does not.
@@ -133,7 +172,7 @@ func describeHTTP(o *diag.WSUpgrade, resp *http.Response) {
 	h := resp.Header
 	o.Subprotocol = printable(h.Get("Sec-WebSocket-Protocol"), 60)
 	o.Server, o.Via = printable(h.Get("Server"), 100), printable(h.Get("Via"), 100)
-	o.Location, o.Date = printable(h.Get("Location"), 300), printable(h.Get("Date"), 60)
+	o.Date = printable(h.Get("Date"), 60)
 	o.WWWAuth, o.UpgradeHdr = printable(h.Get("WWW-Authenticate"), 100), printable(h.Get("Upgrade"), 60)
 	o.BodyType = printable(h.Get("Content-Type"), 80)
 	for _, name := range proxyHeaders {
