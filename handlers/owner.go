@@ -26,11 +26,11 @@ func (h *Handlers) actor(r *http.Request) Actor {
 	return a
 }
 
-// owningActor is who sent the request, with an owner cookie made where a browser has none yet. Programs, which send no
-// Sec-Fetch-Site header, have the delete token and get no cookie.
+// owningActor is who sent the request, with an owner cookie made where a browser has none yet. Programs, which send neither
+// Sec-Fetch-Site nor (as browsers do where the page came over plain HTTP) Origin, have the delete token and get no cookie.
 func (h *Handlers) owningActor(w http.ResponseWriter, r *http.Request) Actor {
 	a := h.actor(r)
-	if r.Header.Get("Sec-Fetch-Site") == "" && a.Owner == "" {
+	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" && a.Owner == "" {
 		return a
 	}
 	if a.Owner == "" {

@@ -34,6 +34,7 @@ type Config struct {
 	Retention      time.Duration
 	Vantage        string // name of where probes run from; empty: the machine's
 	Demo           bool   // offer the demo broker
+	Design         bool   // serve the gallery of the pages' parts, for development
 	LogFormat      string // text or json
 	LogLevel       slog.Level
 }
@@ -74,6 +75,7 @@ func ParseConfig(args []string, getenv func(string) string, out io.Writer) (Conf
 	fs.Var((*days)(&c.Retention), "retention", "how long reports are kept, such as 30d or 12h")
 	fs.StringVar(&c.Vantage, "vantage", c.Vantage, "`name` of where this server stands, shown in reports; empty: the machine's name")
 	fs.BoolVar(&c.Demo, "demo", c.Demo, "offer the demo broker")
+	fs.BoolVar(&c.Design, "design", c.Design, "serve a gallery of the pages' parts at /design, for development")
 	fs.Var(oneOf(&c.LogFormat, "text", "json"), "log-format", "text or json")
 	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/url"
+	"time"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/guard"
@@ -104,4 +105,15 @@ func (e *Engine) Run(ctx context.Context, plan diag.Plan, header diag.Report, em
 	env := diag.Env{RunID: tagOf(header.ID), Dial: e.Dial, Allowed: e.Allowed}
 	runner := diag.Runner{Rules: e.Rules, Log: e.Log}
 	return runner.Run(ctx, plan, env, header, emit)
+}
+
+// Check plans and runs an input, for `mqttdoctor check`: the same run as the server's, kept nowhere. Errors are those of
+// Plan.
+func (e *Engine) Check(ctx context.Context, in diag.RunInput, emit func(diag.Event)) (diag.Report, error) {
+	plan, err := e.Plan(in)
+	if err != nil {
+		return diag.Report{}, err
+	}
+	now := time.Now()
+	return e.Run(ctx, plan, diag.Report{ID: newID(), CreatedAt: now, Lang: in.Lang}, emit), nil
 }

@@ -129,7 +129,8 @@ func (s *Server) routes(engine *Engine, meter *meter) (http.Handler, error) {
 	}
 	from := origin{trusted: s.config.TrustedProxies, public: s.config.PublicURL}
 	deps := handlers.Deps{Runs: s.runs, Health: health{s}, Context: s.base, Probes: engine.Probes, Version: Version(),
-		PublicURL: s.config.PublicURL, ClientAddr: from.addr, Secure: from.secure, Metrics: meter.handler(), Asset: files.url, Log: s.log}
+		PublicURL: s.config.PublicURL, ClientAddr: from.addr, Secure: from.secure, Metrics: meter.handler(), Asset: files.url,
+		Design: s.config.Design, Log: s.log}
 	if s.demo != nil {
 		deps.Demo = s.demo
 	}
