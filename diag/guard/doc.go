@@ -4,6 +4,6 @@
 // about to be handed, so a name that resolves to something else the second time (DNS rebinding) gains nothing. Nothing
 // here starts goroutines; policies and dialers are values, safe for concurrent use as long as nobody changes them.
 //
-// What is refused follows the IANA special-purpose address registries (RFC 6890, RFC 8190, as of October 2025), read by
+// What is refused follows the IANA special-purpose address registries (RFC 6890, RFC 8190), read by
 // their column "Globally Reachable", and adds what the clouds serve to their machines.
 package guard

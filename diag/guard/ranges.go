@@ -90,7 +90,7 @@ var blocks6 = []block{
 }
 
 // metadata is where clouds serve a machine its credentials, or are its host: refused even where the network around it is
-// let through. Each is from that cloud's own documentation.
+// let through. Some of the IPv6 ones are taken from lists that others keep, not from the cloud's own documentation.
 var metadata = []block{
 	in("169.254.169.254/32", Metadata),     // AWS, Azure, Google, Oracle, DigitalOcean, Hetzner, OpenStack and others
 	in("169.254.170.2/32", Metadata),       // AWS ECS task credentials
