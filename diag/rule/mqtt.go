@@ -219,6 +219,7 @@ func versionUnsupported(v *diag.View) diag.Verdict {
 	slices.Sort(works)
 	works = slices.Compact(works)
 	byCode := versionRefused(o)
+	answered, understood := answeredInVersion(v, o.Version)
 	switch {
 	case byCode && len(works) == 0:
 		// The broker itself says that it does not take this version.
@@ -228,6 +229,8 @@ func versionUnsupported(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.no_version_works"))
 	case !byCode && !withoutAnswer(o):
 		return diag.Excluded(diag.N("because.connect_stayed_open"))
+	case !byCode && understood:
+		return diag.Excluded(diag.N("because.version_answered", "version", string(o.Version), "check", string(answered.Step.Check)))
 	}
 	f := connectFinding(c)
 	f.Args["versions"] = strings.Join(works, ", ")
@@ -247,6 +250,15 @@ func versionUnsupported(v *diag.View) diag.Verdict {
 		}
 	}
 	return diag.Holds(f)
+}
+
+// answeredInVersion is a variation of the asked CONNECT in the same version that got a proper answer: the version is understood,
+// and what was varied is what matters.
+func answeredInVersion(v *diag.View, version diag.Version) (diag.Sight[*diag.Attempt], bool) {
+	return first(attempts(v, diag.PurposeOtherClientID, diag.PurposeNoCredentials, diag.PurposeKeepAlive, diag.PurposeShortConnect),
+		func(a *diag.Attempt) bool {
+			return a.SpeaksMQTT() && a.MQTT.Version == version && !versionRefused(a.MQTT)
+		})
 }
 
 // otherIDFails tells whether a temporary client id met the same end in the same version: then it is not the id.
@@ -656,19 +668,20 @@ func closedWithoutConnack(v *diag.View) diag.Verdict {
 	if s, ok := otherTransport(v); ok {
 		return diag.Excluded(diag.N("because.broker_in_other_transport", "transport", string(s.Seen.Transport)))
 	}
+	f := connectFinding(c)
+	// The same version with another client id decides before the others, which had another id too.
+	if s, ok := first(attempts(v, diag.PurposeOtherClientID), (*diag.Attempt).Accepted); ok && c.Seen.OwnClientID {
+		id := s.Seen.MQTT.ClientID
+		f.Variant = "client_id"
+		f.Args["suggested"] = id
+		f.Suggestion = &diag.Suggestion{ClientID: &id}
+		return diag.Holds(f)
+	}
 	if s, ok := first(attempts(v, diag.PurposeVersion, diag.PurposeProxyHeader, diag.PurposeShortConnect, diag.PurposeALPN),
 		(*diag.Attempt).SpeaksMQTT); ok {
 		return diag.Excluded(diag.N("because.variation_works", "value", s.Seen.Label))
 	}
-	f := connectFinding(c)
-	if s, ok := acceptedOtherID(v); ok {
-		f.Variant = "client_id"
-		f.Args["suggested"] = s.Seen.MQTT.ClientID
-		if s.Seen.Purpose == diag.PurposeOtherClientID {
-			id := s.Seen.MQTT.ClientID
-			f.Suggestion = &diag.Suggestion{ClientID: &id}
-		}
-	} else if s, ok := first(attempts(v, diag.PurposeNoCredentials), (*diag.Attempt).SpeaksMQTT); ok {
+	if s, ok := first(attempts(v, diag.PurposeNoCredentials), (*diag.Attempt).SpeaksMQTT); ok {
 		f.Variant = "credentials"
 		f.Evidence = append(f.Evidence, s.Step.Evidence...)
 	}

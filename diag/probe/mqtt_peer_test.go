@@ -1,0 +1,244 @@
+package probe_test
+
+import (
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	v5 "github.com/eclipse/paho.golang/packets"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/diagtest"
+)
+
+func TestNotMQTT(t *testing.T) {
+	t.Parallel()
+	speaks := func(name string) func(*testing.T, diag.Report) {
+		return func(t *testing.T, r diag.Report) {
+			if r.RootCause != nil && r.RootCause.Args["protocol"] != name {
+				t.Errorf("protocol %q, want %q", r.RootCause.Args["protocol"], name)
+			}
+		}
+	}
+	peers := []struct {
+		name, speaks string
+		handle       diagtest.Handler
+	}{
+		{"ssh", "SSH", diagtest.Banner(diagtest.SSHBanner)},
+		{"smtp", "SMTP", diagtest.Banner(diagtest.SMTPBanner)},
+		{"ftp", "FTP", diagtest.Banner(diagtest.FTPBanner)},
+		{"pop3", "POP3", diagtest.Banner("+OK Dovecot ready.\r\n")},
+		{"imap", "IMAP", diagtest.Banner("* OK [CAPABILITY IMAP4rev1] Dovecot ready.\r\n")},
+		{"mysql", "MySQL", diagtest.Banner("\x4a\x00\x00\x00\x0a8.0.36\x00\x08\x00\x00\x00abcdefgh\x00\xff\xf7\xff\x02\x00\xff\x8f\x15")},
+		{"nats", "NATS", diagtest.Banner("INFO {\"server_id\":\"X\",\"version\":\"2.10.0\"} \r\n")},
+		{"redis", "Redis", diagtest.AnswerAndClose([]byte("-ERR unknown command '\x10'\r\n")...)},
+		{"redis that waits", "Redis", diagtest.Answer([]byte("-ERR Protocol error: unbalanced quotes in request\r\n")...)},
+		{"amqp", "AMQP", diagtest.AnswerAndClose([]byte("AMQP\x00\x00\x09\x01")...)},
+		{"postgresql", "PostgreSQL", diagtest.AnswerAndClose([]byte("E\x00\x00\x00\x20SFATAL\x00C0A000\x00Munsupported\x00\x00")...)},
+		{"http that closes", "HTTP", diagtest.AnswerAndClose([]byte("HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")...)},
+		{"telnet", "Telnet", diagtest.Banner("\xff\xfd\x18\xff\xfd\x20\xff\xfd\x23\xff\xfd\x27")},
+		{"vnc", "VNC", diagtest.Banner("RFB 003.008\n")},
+		{"memcached", "Memcached", diagtest.Answer([]byte("ERROR\r\n")...)},
+	}
+	var all []scenario
+	for _, p := range peers {
+		for _, scheme := range []string{"mqtt", "mqtts", "ws", "wss"} {
+			path := map[bool]string{true: "/mqtt"}[strings.HasPrefix(scheme, "w")]
+			want := diag.Code("mqtt.not_mqtt")
+			if p.speaks == "HTTP" && scheme == "ws" {
+				continue // that is ws.not_websocket and its like
+			}
+			s := scenario{name: p.name + " over " + scheme, peer: as(scheme, path, peerAs(scheme, p.handle)), want: want,
+				plan: diag.PlanInput{TimeoutS: seconds(1)}, check: speaks(p.speaks)}
+			all = append(all, s)
+		}
+	}
+	all = append(all,
+		scenario{name: "noise", peer: peerAs("mqtt", diagtest.AnswerAndClose([]byte("\x00\x01what is this\x07")...)), want: "mqtt.not_mqtt", variant: "unknown"},
+		scenario{name: "late banner", peer: peerAs("mqtt", func(conn net.Conn) {
+			time.Sleep(400 * time.Millisecond)
+			_, _ = io.WriteString(conn, diagtest.SSHBanner)
+			diagtest.Silent(conn)
+		}), want: "mqtt.not_mqtt"},
+	)
+	runScenarios(t, all)
+}
+
+func TestNoConnack(t *testing.T) {
+	t.Parallel()
+	brief := diag.PlanInput{TimeoutS: seconds(1)}
+	silent := diagtest.Script{OnConnect: func(diagtest.Connect) diagtest.ConnectAnswer {
+		return diagtest.ConnectAnswer{Action: diagtest.Silence}
+	}}
+	overWS := silent
+	overWS.WS = &diagtest.WSScript{}
+	slow := diagtest.Script{OnConnect: func(diagtest.Connect) diagtest.ConnectAnswer {
+		time.Sleep(2 * time.Second)
+		return diagtest.ConnectAnswer{}
+	}}
+	runScenarios(t, slices.Concat(
+		inVersions(scenario{name: "silent", peer: peerAs("mqtt", diagtest.Silent), plan: brief, want: "mqtt.no_connack"}, everyVersion...),
+		inVersions(scenario{name: "silent broker over ws", peer: scripted(overWS), plan: brief, want: "mqtt.no_connack"}, "auto", "3.1.1", "5"),
+		[]scenario{
+			{name: "half a CONNACK", peer: peerAs("mqtt", diagtest.HalfConnack), plan: brief, want: "mqtt.no_connack"},
+			{name: "CONNACK after two seconds", peer: scripted(slow), plan: diag.PlanInput{TimeoutS: seconds(5)}},
+			{name: "CONNACK after two seconds, 3.1.1", peer: scripted(slow), in: diag.TargetInput{Protocol: "3.1.1"}, plan: diag.PlanInput{TimeoutS: seconds(5)}},
+		}))
+	t.Run("silent broker over TLS", securedAs(scenario{plan: brief, want: "mqtt.no_connack"}, silent, "", ""))
+}
+
+func TestClosedWithoutConnack(t *testing.T) {
+	t.Parallel()
+	does := func(a diagtest.Action) diagtest.Script {
+		return diagtest.Script{OnConnect: func(diagtest.Connect) diagtest.ConnectAnswer { return diagtest.ConnectAnswer{Action: a} }}
+	}
+	when := func(a diagtest.Action, bad func(diagtest.Connect) bool) func(testing.TB) string {
+		return scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+			if bad(c) {
+				return diagtest.ConnectAnswer{Action: a}
+			}
+			return diagtest.ConnectAnswer{}
+		}})
+	}
+	ws := does(diagtest.Close)
+	ws.WS = &diagtest.WSScript{}
+	own := diag.TargetInput{ClientID: "boiler-7"}
+	wrong := func(c diagtest.Connect) bool { return c.Password != "right" }
+	runScenarios(t, slices.Concat(
+		inVersions(scenario{name: "closed", peer: scripted(does(diagtest.Close)), want: "mqtt.closed_without_connack"}, everyVersion...),
+		inVersions(scenario{name: "reset", peer: scripted(does(diagtest.Cut)), want: "mqtt.closed_without_connack"}, everyVersion...),
+		inVersions(scenario{name: "closed over ws", peer: scripted(ws), want: "mqtt.closed_without_connack"}, "auto", "3.1.1", "5"),
+		inVersions(scenario{name: "own id closed", peer: when(diagtest.Close, func(c diagtest.Connect) bool { return c.ClientID == "boiler-7" }),
+			in: own, want: "mqtt.closed_without_connack", variant: "client_id", suggest: "*"}, "auto", "3.1.1", "5"),
+		// A wrong password answered with a close, as some brokers do on purpose.
+		inVersions(scenario{name: "wrong password closed", peer: when(diagtest.Close, func(c diagtest.Connect) bool { return c.UsernameGiven && wrong(c) }),
+			in: login("doctor", "wrong"), want: "mqtt.closed_without_connack", variant: "credentials"}, "auto", "3.1.1", "5"),
+		inVersions(scenario{name: "wrong password reset, anonymous refused", peer: scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+			switch {
+			case !c.UsernameGiven:
+				return diagtest.RefuseConnect(5, 0x87)
+			case wrong(c):
+				return diagtest.ConnectAnswer{Action: diagtest.Cut}
+			}
+			return diagtest.ConnectAnswer{}
+		}}), in: login("doctor", "wrong"), want: "mqtt.closed_without_connack", variant: "credentials"}, "auto", "3.1.1", "5"),
+		inVersions(scenario{name: "temporary ids closed, own works", peer: when(diagtest.Close, func(c diagtest.Connect) bool { return c.ClientID != "boiler-7" }),
+			in: own}, everyVersion...),
+	))
+	t.Run("over TLS", securedAs(scenario{want: "mqtt.closed_without_connack"}, does(diagtest.Close), "", ""))
+}
+
+func TestRefusedByCode(t *testing.T) {
+	t.Parallel()
+	refuse := func(v3, v5 byte, more func(*diagtest.ConnectAnswer)) func(testing.TB) string {
+		return scripted(diagtest.Script{OnConnect: func(diagtest.Connect) diagtest.ConnectAnswer {
+			a := diagtest.RefuseConnect(v3, v5)
+			if more != nil {
+				more(&a)
+			}
+			return a
+		}})
+	}
+	runScenarios(t, slices.Concat(
+		inVersions(scenario{name: "unavailable", peer: refuse(3, 0x88, nil), want: "mqtt.server_unavailable"}, everyVersion...),
+		inVersions(scenario{name: "busy", peer: refuse(3, 0x89, nil), want: "mqtt.server_busy"}, "auto", "5"),
+		inVersions(scenario{name: "quota", peer: refuse(3, 0x97, nil), want: "mqtt.server_busy"}, "auto", "5"),
+		inVersions(scenario{name: "rate", peer: refuse(3, 0x9F, nil), want: "mqtt.server_busy"}, "auto", "5"),
+		inVersions(scenario{name: "banned", peer: refuse(5, 0x8A, nil), want: "mqtt.banned"}, "auto", "5"),
+		inVersions(scenario{name: "method", peer: refuse(5, 0x8C, nil), want: "mqtt.auth_method"}, "auto", "5"),
+		inVersions(scenario{name: "elsewhere without reference", peer: refuse(3, 0x9C, nil), want: "mqtt.use_another_server"}, "auto", "5"),
+		inVersions(scenario{name: "moved without reference", peer: refuse(3, 0x9D, nil), want: "mqtt.use_another_server", variant: "moved"}, "auto", "5"),
+		inVersions(scenario{name: "elsewhere", peer: refuse(3, 0x9C, func(a *diagtest.ConnectAnswer) { a.ServerReference = "other.example:1883" }),
+			want: "mqtt.use_another_server"}, "auto", "5"),
+	))
+}
+
+func TestKeepAliveRefused(t *testing.T) {
+	t.Parallel()
+	limit := func(max uint16, answer diagtest.ConnectAnswer) func(testing.TB) string {
+		return scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+			if c.KeepAlive > max || c.KeepAlive == 0 {
+				return answer
+			}
+			return diagtest.ConnectAnswer{}
+		}})
+	}
+	long := diag.TargetInput{KeepaliveS: integer(3600)}
+	off := diag.TargetInput{KeepaliveS: integer(0)}
+	own := long
+	own.ClientID = "boiler-7"
+	id, closes := diagtest.RefuseConnect(2, 0x85), diagtest.ConnectAnswer{Action: diagtest.Close}
+	suggest := `{"keepalive_s":30}`
+	runScenarios(t, slices.Concat(
+		inVersions(scenario{name: "by code", peer: limit(600, id), in: long, want: "mqtt.keepalive_rejected", suggest: suggest}, everyVersion...),
+		inVersions(scenario{name: "off by code", peer: limit(600, id), in: off, want: "mqtt.keepalive_rejected", suggest: suggest}, everyVersion...),
+		inVersions(scenario{name: "with an own id", peer: limit(600, id), in: own, want: "mqtt.keepalive_rejected", suggest: suggest}, everyVersion...),
+		inVersions(scenario{name: "by a close", peer: limit(600, closes), in: long, want: "mqtt.keepalive_rejected", suggest: suggest}, "auto", "3.1.1", "5"),
+		inVersions(scenario{name: "protocol error", peer: limit(600, diagtest.RefuseConnect(2, 0x82)), in: long, want: "mqtt.keepalive_rejected", suggest: suggest}, "auto", "5"),
+		inVersions(scenario{name: "usual", peer: limit(600, id)}, everyVersion...),
+	))
+}
+
+func TestConnectTooLarge(t *testing.T) {
+	t.Parallel()
+	limit := func(bytes int, answer diagtest.ConnectAnswer) func(testing.TB) string {
+		return scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+			switch {
+			case len(c.Raw) > bytes:
+				return answer
+			case !c.UsernameGiven:
+				return diagtest.RefuseConnect(5, 0x87)
+			}
+			return diagtest.ConnectAnswer{}
+		}})
+	}
+	long := login("doctor", strings.Repeat("token ", 300))
+	closes, silent := diagtest.ConnectAnswer{Action: diagtest.Close}, diagtest.ConnectAnswer{Action: diagtest.Silence}
+	runScenarios(t, slices.Concat(
+		inVersions(scenario{name: "closed", peer: limit(1024, closes), in: long, want: "mqtt.connect_too_large"}, everyVersion...),
+		inVersions(scenario{name: "silence", peer: limit(1024, silent), in: long, want: "mqtt.connect_too_large", plan: diag.PlanInput{TimeoutS: seconds(1)}}, "auto", "3.1.1", "5"),
+		inVersions(scenario{name: "code", peer: limit(1024, diagtest.RefuseConnect(5, 0x95)), in: long, want: "mqtt.connect_too_large"}, "auto", "5"),
+		inVersions(scenario{name: "long and taken", peer: limit(8192, closes), in: long}, everyVersion...),
+		inVersions(scenario{name: "long and wrong", peer: scripted(diagtest.Script{OnConnect: diagtest.OnlyUser("doctor", "right")}), in: long,
+			want: "mqtt.bad_credentials"}, everyVersion...),
+	))
+}
+
+// Peers that are healthy in their own way.
+func TestHealthyConnections(t *testing.T) {
+	t.Parallel()
+	n := 0
+	_ = n
+	qos1 := byte(1)
+	no := byte(0)
+	first := func() func(diagtest.Connect) diagtest.ConnectAnswer {
+		taken := make(chan struct{}, 1)
+		return func(diagtest.Connect) diagtest.ConnectAnswer {
+			select {
+			case taken <- struct{}{}:
+				return diagtest.ConnectAnswer{}
+			default:
+				return diagtest.RefuseConnect(3, 0x97)
+			}
+		}
+	}
+	runScenarios(t, slices.Concat(
+		inVersions(scenario{name: "one connection only, of three", peer: func(t testing.TB) string {
+			return scripted(diagtest.Script{OnConnect: first()})(t)
+		}, in: diag.TargetInput{ClientID: "boiler-7"}, plan: diag.PlanInput{Exclude: []string{"mqtt.versions"}}}, "3.1.1", "5"),
+		inVersions(scenario{name: "password only", peer: scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+			if c.Password != "token" {
+				return diagtest.RefuseConnect(5, 0x87)
+			}
+			return diagtest.ConnectAnswer{}
+		}}), in: login("", "token")}, "auto", "5"),
+		inVersions(scenario{name: "without retained messages and wildcards", peer: scripted(diagtest.Script{NoRetain: true, Properties: func(p *v5.Properties) {
+			p.RetainAvailable, p.WildcardSubAvailable, p.SharedSubAvailable = &no, &no, &no
+		}})}, everyVersion...),
+		inVersions(scenario{name: "without QoS 2", peer: scripted(diagtest.Script{MaxQoS: &qos1})}, everyVersion...),
+		inVersions(scenario{name: "slow", peer: scripted(diagtest.Script{Delay: 300 * time.Millisecond}), plan: diag.PlanInput{TimeoutS: seconds(5)}}, everyVersion...),
+	))
+}
