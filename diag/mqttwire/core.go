@@ -388,9 +388,11 @@ func (s *core) connectResult(ctx context.Context, err error) ConnectResult {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := ConnectResult{Connack: s.connack, RawConnack: s.rawConnack, SentAt: s.sentAt, AnsweredAt: s.answeredAt}
-	r.Duration = time.Since(s.sentAt)
-	if !s.answeredAt.IsZero() {
+	switch {
+	case !s.answeredAt.IsZero():
 		r.Duration = max(0, s.answeredAt.Sub(s.sentAt))
+	case !s.sentAt.IsZero():
+		r.Duration = time.Since(s.sentAt)
 	}
 	if s.connack == nil {
 		r.RawConnack = nil
@@ -414,6 +416,8 @@ func (s *core) connectResult(ctx context.Context, err error) ConnectResult {
 func (s *core) connectFailureLocked(ctx context.Context, err error, traffic Traffic) *Failure {
 	f := &Failure{Op: "connect", Kind: kindOf(err), Err: err}
 	switch {
+	case errors.Is(err, context.Canceled):
+		f.Kind = FailCanceled
 	case f.Kind == FailTLSAlert:
 		f.Alert, _ = TLSAlert(err)
 	case ctx.Err() != nil && (f.Kind == FailNoAnswer || f.Kind == FailLocal):

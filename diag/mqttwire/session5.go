@@ -3,7 +3,6 @@ package mqttwire
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -19,11 +18,14 @@ import (
 // wire5 speaks MQTT 5 through paho.golang: its Client connects, reads and acknowledges, its session state gives out packet
 // identifiers, keeps to the server's Receive Maximum and runs the QoS flows. Packets that somebody waits for are written by
 // us, in the order of the calls, and their answers are taken from the connection rather than from paho, which keeps some of
-// it to itself: a PUBREC's reason code, repeated messages, all but the first words of a refusal.
+// it to itself: a PUBREC's reason code, repeated messages, a DISCONNECT without properties.
+//
+// paho is never asked to end a connection that is still being read (its own Publish and Disconnect do that): its session
+// state answers a PUBREC over a connection that may meanwhile be nil, and panics on a goroutine of its own.
 type wire5 struct {
 	*core
 	client *paho.Client
-	state  *guardedState
+	state  *state.State
 }
 
 // forever is for paho's own time limit; contexts and deadlines bound what it does.
@@ -31,7 +33,7 @@ const forever = 365 * 24 * time.Hour
 
 // connect5 lets paho send the CONNECT and take its answer.
 func connect5(s *core, o ConnectOptions) (Session, error) {
-	w := &wire5{core: s, state: &guardedState{State: state.NewInMemory()}}
+	w := &wire5{core: s, state: state.NewInMemory()}
 	w.client = paho.NewClient(paho.ClientConfig{
 		ClientID: o.ClientID,
 		Conn:     &pahoConn{core: s},
@@ -221,34 +223,6 @@ func (c *pahoConn) RemoteAddr() net.Addr               { return c.conn.RemoteAdd
 func (c *pahoConn) SetDeadline(t time.Time) error      { return c.conn.SetDeadline(t) }
 func (c *pahoConn) SetReadDeadline(t time.Time) error  { return c.conn.SetReadDeadline(t) }
 func (c *pahoConn) SetWriteDeadline(t time.Time) error { return c.conn.SetWriteDeadline(t) }
-
-// guardedState keeps paho's session state from losing its connection in the middle of a packet: it writes to the answer of a
-// PUBREC to a connection that may have become nil, which panics in a goroutine of paho's.
-type guardedState struct {
-	*state.State
-	mu   sync.Mutex
-	lost bool
-}
-
-func (g *guardedState) ConAckReceived(conn io.Writer, sent *v5.Connect, got *v5.Connack) error {
-	return g.State.ConAckReceived(conn, sent, got)
-}
-
-func (g *guardedState) PacketReceived(packet *v5.ControlPacket, messages chan<- *v5.Publish) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.lost {
-		return pahosession.ErrNoConnection
-	}
-	return g.State.PacketReceived(packet, messages)
-}
-
-func (g *guardedState) ConnectionLost(d *v5.Disconnect) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.lost = true
-	return g.State.ConnectionLost(d)
-}
 
 // noAuth answers no challenge; none reaches it.
 type noAuth struct{}

@@ -31,7 +31,7 @@ const (
 	foreignPause = 50 * time.Millisecond
 	foreignWait  = time.Second
 	foreignTotal = 2 * time.Second
-	foreignShort = 8
+	foreignShort = 5 // "HTTP/", "SSH-2", the header of a TLS record
 	// writeBound keeps a peer that does not read from holding us up: its window has then been shut for that long.
 	writeBound = 10 * time.Second
 )
@@ -43,7 +43,8 @@ type ConnConfig struct {
 	// MaxPacketBytes bounds one packet; 0: DefaultMaxPacketBytes, at most LargestPacketBytes.
 	MaxPacketBytes int
 	// Sink gets every whole packet: those that come in as they are read, those that go out just before they are written.
-	// It is called on the goroutine that reads or writes, for one direction never twice at a time; it must not block.
+	// It is called on the goroutine that reads or writes, for one direction never twice at a time; it must not block. A
+	// CONNECT holds the password.
 	Sink func(Direction, time.Time, Frame)
 }
 
