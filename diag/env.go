@@ -21,6 +21,9 @@ type Env struct {
 	View *View
 	// Dial is the only way out; it is bounded by the guard's policy.
 	Dial DialFunc
+	// DialResolver reaches the DNS servers that this system is configured with; nil: Dial. They are often at addresses that
+	// the policy forbids as targets, such as 127.0.0.53, and no user chose them.
+	DialResolver DialFunc
 	// Allowed tells, without dialling, whether the policy lets an address be reached; nil error: it does.
 	Allowed func(addr string) error
 	// Stash carries open connections from one probe to the next, and closes what is left at the end.

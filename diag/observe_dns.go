@@ -66,9 +66,15 @@ type Resolution struct {
 	// HostsAddresses are the hosts file's, where it names the host.
 	HostsAddresses []string `json:"hosts_addresses,omitempty"`
 	// NearNames exist and differ little from the one asked for.
-	NearNames []string      `json:"near_names,omitempty"`
-	Dropped   int           `json:"dropped,omitempty"` // addresses beyond the 16 that are dialled
-	Took      time.Duration `json:"took"`
+	NearNames []string `json:"near_names,omitempty"`
+	Dropped   int      `json:"dropped,omitempty"` // addresses beyond the 16 that are dialled
+	// Answers are what the resolvers that were asked said, in the order of asking.
+	Answers []*DNSAnswer `json:"answers,omitempty"`
+	// Through is the further resolver that the addresses came from, where the system's gave none.
+	Through string `json:"through,omitempty"`
+	// Searched are the names tried with the system's search domains, for a name without a dot.
+	Searched []string      `json:"searched,omitempty"`
+	Took     time.Duration `json:"took"`
 }
 
 // Kind names the type in stored runs.
@@ -82,6 +88,14 @@ func (r *Resolution) Facts() []Evidence {
 	f.add(EvDNSSource, r.Source)
 	f.list(EvDNSHosts, r.HostsAddresses)
 	f.list(EvDNSNear, r.NearNames)
+	for _, a := range r.Answers {
+		f.add(EvDNSResolver, a.Resolver)
+		f.add(EvDNSRCode, a.RCode)
+		if len(a.CNAMEs) > 0 {
+			f.add(EvDNSChain, strings.Join(append([]string{a.Name}, a.CNAMEs...), " → "))
+		}
+		f.add(EvError, a.Error)
+	}
 	if r.Dropped > 0 {
 		f.add(EvDNSDropped, strconv.Itoa(r.Dropped))
 	}

@@ -90,17 +90,24 @@ func newWalk(r *Runner, plan Plan, env Env, header Report, emit func(Event)) *wa
 	if w.env.Allowed == nil {
 		w.env.Allowed = func(string) error { return nil }
 	}
-	dial := w.env.Dial
-	w.env.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		w.env.Conns.Add()
-		return dial(ctx, network, address)
+	if w.env.DialResolver == nil {
+		w.env.DialResolver = w.env.Dial
 	}
+	w.env.Dial, w.env.DialResolver = w.counted(w.env.Dial), w.counted(w.env.DialResolver)
 	w.env.Target, w.env.Options = plan.Target, plan.Options
 	w.report.Schema = Schema
 	w.report.Target, w.report.Plan = plan.Target.Public(), plan.Options
 	w.report.TimeoutS, w.report.WatchS = plan.Options.Timeout.Seconds(), int(plan.Options.Watch/time.Second)
 	w.report.Checks = plan.IDs()
 	return w
+}
+
+// counted counts what is dialled: the report says how many connections a run made.
+func (w *walk) counted(dial DialFunc) DialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		w.env.Conns.Add()
+		return dial(ctx, network, address)
+	}
 }
 
 func (w *walk) run(ctx context.Context) Report {

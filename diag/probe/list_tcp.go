@@ -2,4 +2,4 @@ package probe
 
 import "mqttdoctor/diag"
 
-var tcpProbes = []diag.Probe{}
+var tcpProbes = []diag.Probe{tcpConnect}

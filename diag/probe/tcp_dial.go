@@ -4,21 +4,34 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"syscall"
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/netprobe"
 )
 
-// dialTCP makes one TCP connection and tells what came of it; the connection is nil where there is none.
+// dialTCP makes one TCP connection and tells what came of it; the connection is nil where there is none. Where the platform
+// has it, the socket's error queue tells an ICMP error from a RST.
 func dialTCP(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect, net.Conn) {
 	o := &diag.TCPConnect{Purpose: r.Purpose, Address: r.Address}
 	if err := env.Allowed(r.Address); err != nil {
 		o.Outcome, o.Error = diag.OutcomeForbidden, err.Error()
 		return o, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, synBound(env.Options.Timeout))
 	defer cancel()
+	target, err := netip.ParseAddrPort(r.Address)
+	if err == nil {
+		conn, result := netprobe.ConnectTCP(ctx, target, netprobe.ConnectOptions{MaxSegment: r.MaxSegment,
+			Allow: func(a netip.Addr) error { return env.Allowed(netip.AddrPortFrom(a, target.Port()).String()) }})
+		if !errors.Is(result.Err, netprobe.ErrUnsupported) {
+			env.Conns.Add()
+			describeTCP(o, result)
+			return o, conn
+		}
+	}
 	begun := time.Now()
 	conn, err := env.Dial(ctx, "tcp", r.Address)
 	o.RTT = time.Since(begun)
@@ -27,16 +40,34 @@ func dialTCP(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect, net
 		return o, conn
 	}
 	o.Error = err.Error()
-	var timeout net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		o.Outcome, o.Errno = diag.OutcomeRefused, "ECONNREFUSED"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		o.Outcome, o.Errno = diag.OutcomeUnreachable, "EHOSTUNREACH"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		o.Outcome = diag.OutcomeSilent
+	case outcomeOf(err) == diag.OutcomeSilent, outcomeOf(err) == diag.OutcomeCanceled:
+		o.Outcome = outcomeOf(err)
 	default:
 		o.Outcome = diag.OutcomeLocal
 	}
 	return o, nil
+}
+
+func describeTCP(o *diag.TCPConnect, r netprobe.ConnectResult) {
+	o.RTT, o.Errno, o.Retransmits = r.RTT, r.Errno, r.SYNRetransmits
+	if r.Err != nil {
+		o.Error = r.Err.Error()
+	}
+	if r.ICMPFamily != 0 {
+		o.ICMPFamily, o.ICMPType, o.ICMPCode = r.ICMPFamily, r.ICMPType, r.ICMPCode
+		if r.Offender.IsValid() {
+			o.ICMPOffender = r.Offender.String()
+		}
+	}
+	o.Outcome = map[netprobe.Outcome]diag.Outcome{
+		netprobe.OutcomeConnected: diag.OutcomeOK, netprobe.OutcomeRefusedRST: diag.OutcomeRefused,
+		netprobe.OutcomeICMP: diag.OutcomeICMP, netprobe.OutcomeTimeout: diag.OutcomeSilent,
+		netprobe.OutcomeUnreachable: diag.OutcomeUnreachable, netprobe.OutcomeCanceled: diag.OutcomeCanceled,
+		netprobe.OutcomeForbidden: diag.OutcomeForbidden, netprobe.OutcomeOther: diag.OutcomeLocal,
+	}[r.Outcome]
 }

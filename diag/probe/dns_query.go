@@ -1,0 +1,171 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"mqttdoctor/diag"
+)
+
+// Bounds of DNS exchanges.
+const (
+	maxCNAMEs     = 16
+	maxAddresses  = 16
+	udpBufferSize = 1232 // the size that DNS flag day 2020 settled on: it survives without fragments
+	// retransmitAfter is when a query is sent again: one lost datagram must not look like a dead resolver.
+	retransmitAfter = time.Second
+)
+
+var errBadReply = errors.New("the reply does not answer the question")
+
+// askResolver asks one server for both address families of a name, side by side, and joins the answers.
+func askResolver(ctx context.Context, dial diag.DialFunc, server, name string) *diag.DNSAnswer {
+	o := &diag.DNSAnswer{Name: name, Resolver: server}
+	begun := time.Now()
+	kinds := []uint16{dns.TypeA, dns.TypeAAAA}
+	replies, errs := make([]*dns.Msg, len(kinds)), make([]error, len(kinds))
+	var asking sync.WaitGroup
+	for i, kind := range kinds {
+		asking.Go(func() { replies[i], errs[i] = queryOnce(ctx, dial, server, name, kind) })
+	}
+	asking.Wait()
+	o.Took = time.Since(begun)
+	for _, reply := range replies {
+		if reply != nil {
+			mergeReply(o, reply)
+		}
+	}
+	if o.RCode == "" {
+		err := errors.Join(errs...)
+		o.Outcome, o.Error = outcomeOf(errs[0]), printable(err.Error(), 200)
+		if errors.Is(err, errBadReply) {
+			o.Outcome = diag.OutcomeMalformed
+		}
+	}
+	return o
+}
+
+// mergeReply takes the answer for one family. A family that is missing is no error where the other is there.
+func mergeReply(o *diag.DNSAnswer, reply *dns.Msg) {
+	rcode := dns.RcodeToString[reply.Rcode]
+	if o.RCode == "" || (o.RCode != "NOERROR" && rcode == "NOERROR") {
+		o.RCode = rcode
+	}
+	o.Outcome = diag.OutcomeOK
+	if o.RCode != "NOERROR" {
+		o.Outcome = diag.OutcomeRefused
+	}
+	next := dns.CanonicalName(reply.Question[0].Name)
+	aliases := map[string]string{}
+	for _, rr := range reply.Answer {
+		if ttl := rr.Header().Ttl; o.TTL == nil || ttl < *o.TTL {
+			o.TTL = &ttl
+		}
+		switch rr := rr.(type) {
+		case *dns.A:
+			if a := rr.A.String(); !slices.Contains(o.A, a) {
+				o.A = append(o.A, a)
+			}
+		case *dns.AAAA:
+			if a := rr.AAAA.String(); !slices.Contains(o.AAAA, a) {
+				o.AAAA = append(o.AAAA, a)
+			}
+		case *dns.CNAME:
+			aliases[dns.CanonicalName(rr.Hdr.Name)] = dns.CanonicalName(rr.Target)
+		}
+	}
+	var chain []string
+	for range maxCNAMEs { // an alias that leads back to itself ends here
+		to, ok := aliases[next]
+		if !ok {
+			break
+		}
+		chain, next = append(chain, strings.TrimSuffix(to, ".")), to
+	}
+	if len(chain) > len(o.CNAMEs) {
+		o.CNAMEs = chain
+	}
+	if len(chain) > 0 && reply.Rcode != dns.RcodeSuccess {
+		o.ChainRCode = rcode
+	}
+}
+
+// queryOnce asks one question: over UDP, once more after a second, and over TCP where the answer was cut (RFC 7766 5).
+func queryOnce(ctx context.Context, dial diag.DialFunc, server, name string, kind uint16) (*dns.Msg, error) {
+	query := new(dns.Msg)
+	query.SetQuestion(dns.Fqdn(name), kind)
+	query.SetEdns0(udpBufferSize, false)
+	reply, err := queryOver(ctx, dial, "udp", server, query)
+	if err == nil && reply.Rcode == dns.RcodeFormatError && reply.IsEdns0() == nil { // a server older than EDNS (RFC 6891 7)
+		query.Extra = nil
+		reply, err = queryOver(ctx, dial, "udp", server, query)
+	}
+	if err == nil && reply.Truncated {
+		if whole, err := queryOver(ctx, dial, "tcp", server, query); err == nil {
+			return whole, nil
+		}
+	}
+	return reply, err
+}
+
+func queryOver(ctx context.Context, dial diag.DialFunc, network, server string, query *dns.Msg) (*dns.Msg, error) {
+	raw, err := dial(ctx, network, server)
+	if err != nil {
+		return nil, err
+	}
+	defer raw.Close()
+	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	conn := &dns.Conn{Conn: raw, UDPSize: udpBufferSize}
+	for {
+		if err := conn.WriteMsg(query); err != nil {
+			return nil, err
+		}
+		patience := time.Now().Add(retransmitAfter)
+		if deadline, ok := ctx.Deadline(); ok && (network == "tcp" || deadline.Before(patience)) {
+			patience = deadline
+		}
+		_ = raw.SetReadDeadline(patience)
+		reply, err := readReply(conn, query)
+		switch {
+		case err == nil:
+			return reply, nil
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("no answer from %s: %w", server, ctx.Err())
+		case outcomeOf(err) == diag.OutcomeSilent && network == "udp":
+			if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+				return nil, fmt.Errorf("no answer from %s: %w", server, err)
+			}
+			continue // lost, perhaps: once more
+		}
+		return nil, err
+	}
+}
+
+// maxStray is how many datagrams that are not the answer are passed over: late ones, and guesses of a forger.
+const maxStray = 8
+
+func readReply(conn *dns.Conn, query *dns.Msg) (*dns.Msg, error) {
+	for range maxStray {
+		reply, err := conn.ReadMsg()
+		if err != nil {
+			var timeout interface{ Timeout() bool }
+			if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.Canceled) || reply == nil {
+				return nil, err
+			}
+			return nil, fmt.Errorf("%w: %w", errBadReply, err)
+		}
+		if reply.Id == query.Id && reply.Response && len(reply.Question) == 1 &&
+			strings.EqualFold(reply.Question[0].Name, query.Question[0].Name) && reply.Question[0].Qtype == query.Question[0].Qtype {
+			return reply, nil
+		}
+	}
+	return nil, errBadReply
+}
