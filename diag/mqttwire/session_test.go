@@ -472,9 +472,11 @@ func TestOddAnswers(t *testing.T) {
 			}
 			p.send(0x50, 0x7f, 0x7f) // for nothing of ours
 			p.send(0x40, 0x7f, 0x7f)
-			p.next(PUBREL)
-			p.send(0xd0)
-			p.next(PINGREQ)
+			for range 2 { // PUBREL to the stray PUBREC, and PINGREQ, in any order
+				if frame, err := ReadFrame(p.conn, 1000); err != nil || frame.Type != PUBREL && frame.Type != PINGREQ {
+					p.t.Errorf("the client sent %s, %v", frame.Type, err)
+				}
+			}
 			p.send(0xd0)
 			p.drain()
 		}), options(v, "x"))
