@@ -15,7 +15,7 @@ func ParseLang(s string) Lang {
 	best, bestQ := English, 0.0
 	for _, item := range strings.Split(s, ",") {
 		tag, params, _ := strings.Cut(item, ";")
-		primary, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(tag)), "-")
+		primary, _, _ := strings.Cut(strings.ReplaceAll(strings.ToLower(strings.TrimSpace(tag)), "_", "-"), "-")
 		q := 1.0
 		if value, ok := strings.CutPrefix(strings.TrimSpace(params), "q="); ok {
 			var err error
