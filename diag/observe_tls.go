@@ -25,8 +25,8 @@ type TLSHandshake struct {
 	OfferedALPN    []string `json:"offered_alpn,omitempty"`
 	OfferedMin     string   `json:"offered_min,omitempty"` // "TLS 1.2"; empty: the library's default
 	OfferedMax     string   `json:"offered_max,omitempty"`
-	OfferedSuites  []string `json:"offered_suites,omitempty"` // empty: the usual ones
-	ClientCertSent bool     `json:"client_cert_sent"`         // the server asked, and the given certificate was sent
+	OfferedSuites  []string `json:"offered_suites,omitempty"`
+	ClientCertSent bool     `json:"client_cert_sent"` // the server asked, and the given certificate was sent
 
 	// Outcome: ok (completed; it says nothing of trust), refused (alert), silent, closed, reset, other_protocol, malformed.
 	Outcome Outcome       `json:"outcome"`
@@ -103,8 +103,9 @@ type TrustFact struct {
 	// SystemOK: a path to a system (or Env.Roots) root exists from what was served.
 	SystemOK bool `json:"system_ok"`
 	// GivenOK: a path to the given CA file exists; GivenCA: there was one.
-	GivenCA bool `json:"given_ca"`
-	GivenOK bool `json:"given_ok"`
+	GivenCA       bool     `json:"given_ca"`
+	GivenSubjects []string `json:"given_subjects,omitempty"` // of the CA file's certificates
+	GivenOK       bool     `json:"given_ok"`
 	// CompletedBy is where a missing intermediate was found that makes a path: "aia", "given", "system"; empty: none.
 	CompletedBy string `json:"completed_by,omitempty"`
 	MissingName string `json:"missing_name,omitempty"` // the missing certificate's subject

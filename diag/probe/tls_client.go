@@ -87,10 +87,12 @@ func clientConfig(env *diag.Env, r route, o *diag.TLSHandshake, seen *peerFlight
 	}
 	if config.CipherSuites == nil {
 		config.CipherSuites = usualSuites()
-	} else {
-		for _, id := range config.CipherSuites {
-			o.OfferedSuites = append(o.OfferedSuites, suiteName(id))
-		}
+	}
+	for _, id := range config.CipherSuites {
+		o.OfferedSuites = append(o.OfferedSuites, suiteName(id))
+	}
+	if versionOr(config.MaxVersion, tls.VersionTLS13) >= tls.VersionTLS13 { // the library offers its three, whatever the list
+		o.OfferedSuites = append(o.OfferedSuites, suiteName(0x1301), suiteName(0x1302), suiteName(0x1303))
 	}
 	if r.TLS.SmallHello {
 		config.CurvePreferences = []tls.CurveID{tls.X25519}

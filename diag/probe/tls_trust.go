@@ -60,6 +60,9 @@ func newTrust(env *diag.Env, served []*x509.Certificate) *trust {
 func (t *trust) judge(name string) *diag.TrustFact {
 	leaf := t.served[0]
 	f := &diag.TrustFact{Now: t.now, Name: name, GivenCA: len(t.given) > 0}
+	for _, c := range t.given[:min(len(t.given), maxChain)] {
+		f.GivenSubjects = append(f.GivenSubjects, printable(c.Subject.String(), 300))
+	}
 	f.HasSAN = hasSAN(leaf)
 	f.NameOK = leaf.VerifyHostname(withoutZone(name)) == nil
 	f.NameInCN = !f.NameOK && commonNameIs(leaf, name)

@@ -2,7 +2,9 @@ package rule
 
 import (
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"mqttdoctor/diag"
 )
@@ -122,6 +124,7 @@ func selfSigned(v *diag.View) diag.Verdict {
 	f := certFinding(v, s, severity)
 	if s.Seen.Trust.GivenCA {
 		f.Variant = "ca_given"
+		f.Args["names"] = strings.Join(s.Seen.Trust.GivenSubjects, "; ")
 	}
 	return diag.Holds(f)
 }
@@ -180,4 +183,322 @@ func completing(v *diag.View, s diag.Sight[*diag.TLSHandshake]) (diag.Sight[*dia
 	return first(diag.SeenBy[*diag.IssuerFetch](v, checkAIA), func(i *diag.IssuerFetch) bool {
 		return i.Address == s.Seen.Address && len(i.Found) > 0 && (i.GivenOK || i.SystemOK && !s.Seen.Trust.GivenCA)
 	})
+}
+
+// pathExpired is an intermediate or root on the path that is out of date; served first, then the trusted one.
+func pathExpired(h *diag.TLSHandshake) (diag.CertFact, bool) {
+	on := h.Trust.Served(h.Chain)
+	if h.Trust.Anchor != nil {
+		on = append(on, *h.Trust.Anchor)
+	}
+	for _, c := range on {
+		if c.SHA256 != h.Leaf().SHA256 && h.Trust.Now.After(c.NotAfter) {
+			return c, true
+		}
+	}
+	return diag.CertFact{}, false
+}
+
+// intermediateExpired needs the leaf to be current, and the path that holds to be out of date: where another path holds
+// today, an old cross certificate beside it does no harm.
+func intermediateExpired(v *diag.View) diag.Verdict {
+	if none, ok := noChain(v); ok {
+		return none
+	}
+	s, severity, ok := faulty(v, func(h *diag.TLSHandshake) bool {
+		_, old := pathExpired(h)
+		return old && !h.Trust.PathNow && !expired(h)
+	})
+	if !ok {
+		h := judged(v)[0].Seen
+		if expired(h) {
+			return diag.Excluded(diag.N("because.leaf_expired", "not_after", dateText(h.Leaf().NotAfter)))
+		}
+		return diag.Excluded(diag.N("because.path_in_date"))
+	}
+	if note, skewed := otherClock(v, s); skewed {
+		return diag.Excluded(note)
+	}
+	old, _ := pathExpired(s.Seen)
+	f := certFinding(v, s, severity)
+	f.Args["subject"], f.Args["not_after"], f.Args["fingerprint"] = old.Subject, dateText(old.NotAfter), old.SHA256
+	f.Args["days"] = days(s.Seen.Trust.Now.Sub(old.NotAfter))
+	if s.Seen.Trust.Anchor != nil && s.Seen.Trust.Anchor.SHA256 == old.SHA256 {
+		f.Variant = "anchor" // the client's own copy of the root
+	}
+	return diag.Holds(f)
+}
+
+func clockSkew(v *diag.View) diag.Verdict {
+	if none, ok := noChain(v); ok {
+		return none
+	}
+	s, severity, ok := faulty(v, func(h *diag.TLSHandshake) bool {
+		_, old := pathExpired(h)
+		return expired(h) || notYetValid(h) || old && !h.Trust.PathNow
+	})
+	if !ok {
+		return diag.Excluded(inDate(v))
+	}
+	found, wrong := clockSays(v, s)
+	if !wrong {
+		for _, r := range readings(v) {
+			if r.other.Sub(r.local).Abs() <= clockMargin {
+				return diag.Excluded(diag.N("because.clocks_agree", "server", r.source, "clock", dateText(r.other)))
+			}
+		}
+		return diag.Excluded(diag.N("because.no_clock_disagrees", "clock", dateText(s.Seen.Trust.Now)))
+	}
+	f := certFinding(v, s, severity)
+	f.Args["interval"] = spanText(found.other.Sub(found.local).Abs())
+	f.Args["server"], f.Args["value"] = found.source, dateText(found.other)
+	f.Variant = "behind"
+	if found.local.After(found.other) {
+		f.Variant = "ahead"
+	}
+	if !found.certain {
+		f.Confidence = diag.Likely // it may be the other clock that is wrong
+		f.Readings = []diag.Code{"tls.cert_expired"}
+		if notYetValid(s.Seen) {
+			f.Readings = []diag.Code{"tls.cert_not_yet_valid"}
+		}
+	}
+	return diag.Holds(f)
+}
+
+func cnOnly(v *diag.View) diag.Verdict {
+	if none, ok := noChain(v); ok {
+		return none
+	}
+	s, severity, ok := faulty(v, func(h *diag.TLSHandshake) bool { return !h.Trust.NameOK && h.Trust.NameInCN && !h.Trust.HasSAN })
+	if !ok {
+		h := judged(v)[0].Seen
+		if h.Trust.NameOK {
+			return diag.Excluded(diag.N("because.name_in_cert", "name", h.Trust.Name))
+		}
+		if h.Trust.HasSAN {
+			return diag.Excluded(diag.N("because.has_names", "names", strings.Join(namesOf(h.Leaf()), ", ")))
+		}
+		return diag.Excluded(diag.N("because.name_not_in_cn", "name", h.Trust.Name))
+	}
+	return diag.Holds(certFinding(v, s, severity))
+}
+
+func wrongCA(v *diag.View) diag.Verdict {
+	if none, ok := noChain(v); ok {
+		return none
+	}
+	if !judged(v)[0].Seen.Trust.GivenCA {
+		return diag.Excluded(diag.N("because.no_ca_given"))
+	}
+	s, severity, ok := faulty(v, func(h *diag.TLSHandshake) bool { return untrusted(h) && !selfIssued(h) })
+	if !ok {
+		h := judged(v)[0].Seen
+		if h.Trust.Trusted() {
+			return diag.Excluded(diag.N("because.chain_is_trusted"))
+		}
+		return diag.Excluded(diag.N("because.own_issuer", "subject", h.Leaf().Subject))
+	}
+	if note, known := missingFound(v, s); known {
+		return diag.Excluded(note)
+	}
+	h := s.Seen
+	f := certFinding(v, s, severity)
+	f.Args["issuer"] = rootName(h)
+	f.Args["names"] = strings.Join(h.Trust.GivenSubjects, "; ")
+	switch {
+	case h.Trust.SystemOK:
+		f.Variant = "system"
+		if accepted(v) && h.Trust.NameOK && !expired(h) && !notYetValid(h) {
+			none := ""
+			f.Suggestion = &diag.Suggestion{TLS: &diag.TLSSuggestion{CAPEM: &none}}
+		}
+	case slices.Contains(h.Trust.GivenSubjects, rootName(h)):
+		f.Variant = "other_key" // the same name, another key: an authority that was made anew
+	case h.Trust.MissingName != "":
+		f.Variant, f.Confidence, f.Readings = "open_end", diag.Likely, []diag.Code{"tls.incomplete_chain"}
+	}
+	return diag.Holds(f)
+}
+
+func incompleteChain(v *diag.View) diag.Verdict {
+	if none, ok := noChain(v); ok {
+		return none
+	}
+	gap := func(h *diag.TLSHandshake) bool {
+		if h.Trust.Trusted() {
+			return h.Trust.CompletedBy != ""
+		}
+		_, found := completing(v, diag.Sight[*diag.TLSHandshake]{Seen: h})
+		return found
+	}
+	s, severity, ok := faulty(v, gap)
+	if !ok {
+		h := judged(v)[0].Seen
+		if h.Trust.MissingName == "" {
+			return diag.Excluded(diag.N("because.chain_is_complete"))
+		}
+		for _, i := range diag.SeenBy[*diag.IssuerFetch](v, checkAIA) {
+			if i.Seen.Outcome == diag.OutcomeOK {
+				return diag.Excluded(diag.N("because.issuer_leads_nowhere", "subject", i.Seen.Found[0].Subject))
+			}
+		}
+		return diag.Open()
+	}
+	f := certFinding(v, s, severity)
+	f.Args["issuer"] = s.Seen.Trust.MissingName
+	if s.Seen.Trust.Trusted() {
+		// This client has the missing one from elsewhere; others have not.
+		f.Severity, f.Variant = diag.SeverityWarning, s.Seen.Trust.CompletedBy
+		return diag.Holds(f)
+	}
+	fetched, _ := completing(v, s)
+	f.Args["url"] = fetched.Seen.URL
+	f.Evidence = append(f.Evidence, fetched.Step.Evidence...)
+	return diag.Holds(f)
+}
+
+func keyUsage(v *diag.View) diag.Verdict {
+	if none, ok := noChain(v); ok {
+		return none
+	}
+	s, severity, ok := faulty(v, func(h *diag.TLSHandshake) bool { return !h.Leaf().ServerAuth })
+	if !ok {
+		return diag.Excluded(diag.N("because.server_auth"))
+	}
+	return diag.Holds(certFinding(v, s, severity))
+}
+
+func revoked(v *diag.View) diag.Verdict {
+	if none, ok := noChain(v); ok {
+		return none
+	}
+	asked := diag.SeenBy[*diag.Revocation](v, checkRevocation)
+	about := func(address string) (diag.Sight[*diag.Revocation], bool) {
+		return first(asked, func(r *diag.Revocation) bool { return r.Address == address && r.Status == "revoked" })
+	}
+	s, severity, ok := faulty(v, func(h *diag.TLSHandshake) bool {
+		_, told := about(h.Address)
+		return told || h.OCSPStaple == "revoked"
+	})
+	if !ok {
+		if _, good := first(asked, func(r *diag.Revocation) bool { return r.Status == "good" }); good || judged(v)[0].Seen.OCSPStaple == "good" {
+			return diag.Excluded(diag.N("because.not_revoked"))
+		}
+		return diag.Open()
+	}
+	f := certFinding(v, s, severity)
+	f.Variant = "staple"
+	if r, told := about(s.Seen.Address); told {
+		f.Variant, f.Args["url"] = r.Seen.Method, r.Seen.URL
+		f.Evidence = append(f.Evidence, r.Step.Evidence...)
+	}
+	return diag.Holds(f)
+}
+
+// Days left under which a certificate is about to expire, and the lifetimes for which that is no warning: certificates that
+// live so shortly are renewed by a machine (Let's Encrypt's for six days, step-ca's for one), and it does so in the last
+// third. Beyond two days the exception is for public ones alone, where nobody makes them by hand.
+const (
+	expiringDays  = 30
+	shortLifetime = 7 * 24 * time.Hour
+	daysLifetime  = 49 * time.Hour
+)
+
+func expiring(h *diag.TLSHandshake) (diag.CertFact, bool) {
+	var soonest diag.CertFact
+	for _, c := range h.Trust.Served(h.Chain) {
+		left, life := c.NotAfter.Sub(h.Trust.Now), c.NotAfter.Sub(c.NotBefore)
+		short := life <= daysLifetime || life <= shortLifetime && h.Trust.SystemOK
+		switch {
+		case left <= 0 || left >= expiringDays*24*time.Hour || short && left > life/3:
+		case soonest.SHA256 == "" || c.NotAfter.Before(soonest.NotAfter):
+			soonest = c
+		}
+	}
+	return soonest, soonest.SHA256 != ""
+}
+
+func certExpiring(v *diag.View) diag.Verdict {
+	if none, ok := noChain(v); ok {
+		return none
+	}
+	s, _, ok := faulty(v, func(h *diag.TLSHandshake) bool { _, soon := expiring(h); return soon })
+	if !ok {
+		return diag.Excluded(inDate(v))
+	}
+	c, _ := expiring(s.Seen)
+	f := certFinding(v, s, diag.SeverityWarning)
+	f.Args["days"], f.Args["not_after"], f.Args["subject"] = days(c.NotAfter.Sub(s.Seen.Trust.Now)), dateText(c.NotAfter), c.Subject
+	if c.SHA256 != s.Seen.Leaf().SHA256 {
+		f.Variant = "issuer"
+	}
+	return diag.Holds(f)
+}
+
+// weak tells a key below what 112 bits of security need (NIST SP 800-57 1, table 2), or of a kind that nobody takes any more.
+func weak(c diag.CertFact) bool {
+	switch c.KeyAlgorithm {
+	case "RSA":
+		return c.KeyBits < 2048
+	case "ECDSA":
+		return c.KeyBits < 224
+	case "DSA":
+		return true
+	}
+	return false
+}
+
+func weakKey(v *diag.View) diag.Verdict {
+	if none, ok := noChain(v); ok {
+		return none
+	}
+	find := func(h *diag.TLSHandshake) (diag.CertFact, bool) {
+		on := h.Trust.Served(h.Chain)
+		if i := slices.IndexFunc(on, weak); i >= 0 {
+			return on[i], true
+		}
+		return diag.CertFact{}, false
+	}
+	s, _, ok := faulty(v, func(h *diag.TLSHandshake) bool { _, found := find(h); return found })
+	if !ok {
+		return diag.Excluded(diag.N("because.keys_are_strong"))
+	}
+	c, _ := find(s.Seen)
+	f := certFinding(v, s, diag.SeverityWarning)
+	f.Args["bits"], f.Args["algorithm"], f.Args["subject"] = strconv.Itoa(c.KeyBits), c.KeyAlgorithm, c.Subject
+	return diag.Holds(f)
+}
+
+// weakSignature is critical on the path below the root: current clients refuse such a certificate there. One that was only
+// served beside it is a warning.
+func weakSignature(v *diag.View) diag.Verdict {
+	if none, ok := noChain(v); ok {
+		return none
+	}
+	find := func(h *diag.TLSHandshake) (weakest diag.CertFact, onPath, found bool) {
+		for _, c := range h.Chain {
+			if !c.WeakSignature() || c.SelfIssued {
+				continue
+			}
+			if on := slices.Contains(h.Trust.Path, c.SHA256); !found || on {
+				weakest, onPath, found = c, on, true
+			}
+		}
+		return weakest, onPath, found
+	}
+	s, severity, ok := faulty(v, func(h *diag.TLSHandshake) bool { _, _, found := find(h); return found })
+	if !ok {
+		return diag.Excluded(diag.N("because.signatures_are_strong"))
+	}
+	c, onPath, _ := find(s.Seen)
+	f := certFinding(v, s, severity)
+	f.Args["algorithm"], f.Args["subject"] = c.Signature, c.Subject
+	switch {
+	case !onPath:
+		f.Severity, f.Variant = diag.SeverityWarning, "beside_path"
+	case f.Severity == "":
+		f.Severity = diag.SeverityCritical
+	}
+	return diag.Holds(f)
 }

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"slices"
 	"strings"
 
 	"mqttdoctor/diag"
@@ -45,13 +46,12 @@ func objected(v *diag.View, s diag.Sight[*diag.TLSHandshake]) (objection, diag.N
 			return objection{how: w.Seen.Outcome, step: w.Step}, diag.Note{}, true
 		}
 	}
-	for _, c := range diag.SeenBy[*diag.MQTTConnect](v, checkMQTT) {
-		if c.Seen.Address != h.Address {
-			continue
-		}
+	connects := slices.DeleteFunc(askedConnects(v), func(c diag.Sight[*diag.MQTTConnect]) bool { return c.Seen.Address != h.Address })
+	if _, ok := first(connects, func(c *diag.MQTTConnect) bool { return c.Code >= 0 }); ok {
+		return objection{}, diag.N("because.connack_came"), false
+	}
+	for _, c := range connects {
 		switch {
-		case c.Seen.Code >= 0:
-			return objection{}, diag.N("because.connack_came"), false
 		case c.Seen.Alert != nil:
 			return objection{alert: c.Seen.Alert, how: c.Seen.Outcome, step: c.Step}, diag.Note{}, true
 		case withoutAnswer(c.Seen):
@@ -157,6 +157,100 @@ func clientCertRequired(v *diag.View) diag.Verdict {
 		return diag.Excluded(why)
 	case !asked && len(askedHandshakes(v)) > 0:
 		return diag.Excluded(diag.N("because.no_cert_requested"))
+	}
+	return diag.Open()
+}
+
+func clientKeyMismatch(v *diag.View) diag.Verdict {
+	s, ok := first(diag.SeenBy[*diag.ClientCert](v, checkClientCert), func(c *diag.ClientCert) bool { return len(c.Chain) > 0 })
+	switch {
+	case !ok:
+		return diag.Open()
+	case s.Seen.KeyMatches:
+		return diag.Excluded(diag.N("because.key_matches"))
+	}
+	return diag.Holds(diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence,
+		Args: diag.Args{"subject": s.Seen.Chain[0].Subject, "fingerprint": s.Seen.Chain[0].SHA256}})
+}
+
+// ownFault is what is wrong with the given client certificate whatever a server says, as a variant of the text.
+func ownFault(v *diag.View, h *diag.TLSHandshake) string {
+	for _, s := range diag.SeenBy[*diag.ClientCert](v, checkClientCert) {
+		c := s.Seen
+		if len(c.Chain) == 0 {
+			continue
+		}
+		switch leaf := c.Chain[0]; {
+		case c.Now.After(leaf.NotAfter):
+			return "expired"
+		case c.Now.Before(leaf.NotBefore):
+			return "not_yet_valid"
+		case !c.ClientAuth:
+			return "usage"
+		case len(h.AcceptableCAs) > 0 && !acceptable(c.Chain, h.AcceptableCAs):
+			return "issuer"
+		}
+	}
+	return ""
+}
+
+// acceptable tells whether the server's list names an authority of the client's chain.
+func acceptable(chain []diag.CertFact, names []string) bool {
+	return slices.ContainsFunc(chain, func(c diag.CertFact) bool { return slices.Contains(names, c.Issuer) })
+}
+
+// clientCertRejected needs the certificate to be what matters: an alert, or an end inside the handshake, or that it goes
+// without one. A connection that ends after a handshake with TLS 1.3 and without an alert may have ended over the CONNECT.
+func clientCertRejected(v *diag.View) diag.Verdict {
+	if !v.Target.Scheme.UsesTLS() {
+		return diag.Open()
+	}
+	var why diag.Note
+	for _, s := range askedHandshakes(v) {
+		h := s.Seen
+		if !h.ClientCertSent {
+			why = diag.N("because.no_client_cert_sent")
+			continue
+		}
+		o, note, ok := objected(v, s)
+		if !ok {
+			why = note
+			continue
+		}
+		without, works := first(attempts(v, diag.PurposeNoClientCert), (*diag.Attempt).SpeaksMQTT)
+		own := ownFault(v, h)
+		f := diag.Finding{Step: o.step.ID, Evidence: append(append([]diag.Evidence{}, o.step.Evidence...), s.Step.Evidence...), Variant: own,
+			Args: diag.Args{"names": strings.Join(h.AcceptableCAs, "; "), "address": h.Address}}
+		for _, c := range diag.SeenBy[*diag.ClientCert](v, checkClientCert) {
+			if len(c.Seen.Chain) > 0 {
+				leaf := c.Seen.Chain[0]
+				f.Args["subject"], f.Args["issuer"] = leaf.Subject, leaf.Issuer
+				f.Args["not_before"], f.Args["not_after"] = dateText(leaf.NotBefore), dateText(leaf.NotAfter)
+			}
+		}
+		inside := h.Outcome != diag.OutcomeOK
+		switch {
+		case o.alert != nil:
+			f.Args["alert"] = o.alert.String()
+			if o.alert.Number == 40 || o.alert.Number == 80 { // these name no certificate
+				f.Confidence = diag.Likely
+			}
+		case works:
+			f.Evidence = append(f.Evidence, without.Step.Evidence...)
+			if f.Variant == "" {
+				f.Variant = "works_without"
+			}
+		case o.http != "":
+			f.Args["reason_string"] = o.http
+		case inside || own != "":
+			f.Confidence = diag.Likely
+		default:
+			return diag.Open()
+		}
+		return diag.Holds(f)
+	}
+	if !why.IsZero() {
+		return diag.Excluded(why)
 	}
 	return diag.Open()
 }

@@ -1,0 +1,360 @@
+package rule
+
+import (
+	"slices"
+	"strings"
+
+	"mqttdoctor/diag"
+)
+
+// failedTLS is the asked handshake where all of them failed inside TLS or at its door; the verdict says what else.
+func failedTLS(v *diag.View) (diag.Sight[*diag.TLSHandshake], diag.Verdict, bool) {
+	none := diag.Sight[*diag.TLSHandshake]{}
+	seen := askedHandshakes(v)
+	if !v.Target.Scheme.UsesTLS() || len(seen) == 0 {
+		return none, diag.Open(), false
+	}
+	if s, ok := first(seen, func(h *diag.TLSHandshake) bool { return h.Outcome == diag.OutcomeOK }); ok {
+		return none, diag.Excluded(diag.N("because.handshake_worked", "version", s.Seen.Version, "suite", s.Seen.Suite)), false
+	}
+	s := seen[0]
+	switch {
+	case s.Seen.Outcome == diag.OutcomeOther:
+		return none, diag.Excluded(diag.N("because.answer_was_no_tls", "protocol", protocolName(s.Seen.Speaks))), false
+	case s.Seen.CertRequested:
+		return none, diag.Excluded(diag.N("because.cert_was_requested")), false
+	}
+	return s, diag.Verdict{}, true
+}
+
+// hellos are the hand-made hellos of one check.
+func hellos(v *diag.View, check diag.ProbeID) []diag.Sight[*diag.TLSHello] {
+	return diag.SeenBy[*diag.TLSHello](v, check)
+}
+
+// versionsTaken lists the versions that were taken when offered by themselves: those that current clients speak, and those
+// that they have left behind.
+func versionsTaken(v *diag.View) (current, old []string) {
+	for _, s := range hellos(v, checkTLSVersions) {
+		if s.Seen.Outcome != diag.OutcomeOK {
+			continue
+		}
+		if s.Seen.Label == "TLS 1.2" || s.Seen.Label == "TLS 1.3" {
+			current = append(current, s.Seen.Label)
+		} else {
+			old = append(old, s.Seen.Label)
+		}
+	}
+	slices.Sort(current)
+	slices.Sort(old)
+	return current, old
+}
+
+func tlsFailure(s diag.Sight[*diag.TLSHandshake]) diag.Finding {
+	f := diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Args: diag.Args{"address": s.Seen.Address, "error": s.Seen.Error}}
+	if s.Seen.Alert != nil {
+		f.Args["alert"] = s.Seen.Alert.String()
+	}
+	return f
+}
+
+func versionUnsupportedTLS(v *diag.View) diag.Verdict {
+	s, no, ok := failedTLS(v)
+	if !ok {
+		return no
+	}
+	if _, plain := plaintextPeer(v).Concluded(); plain {
+		return diag.Excluded(diag.N("because.no_tls_there"))
+	}
+	current, old := versionsTaken(v)
+	f := tlsFailure(s)
+	f.Args["versions"] = strings.Join(old, ", ")
+	switch {
+	case len(current) > 0:
+		return diag.Excluded(diag.N("because.versions_taken", "versions", strings.Join(current, ", ")))
+	case len(old) > 0:
+		for _, h := range hellos(v, checkTLSVersions) {
+			if h.Seen.Outcome == diag.OutcomeOK {
+				f.Evidence = append(slices.Clone(f.Evidence), h.Step.Evidence...)
+			}
+		}
+		return diag.Holds(f)
+	case s.Seen.Alert != nil && s.Seen.Alert.Number == 70: // protocol_version (RFC 8446 6.2)
+		f.Variant, f.Confidence = "alert", diag.Likely
+		return diag.Holds(f)
+	case len(hellos(v, checkTLSVersions)) == 0:
+		return diag.Open()
+	}
+	return diag.Excluded(diag.N("because.no_version_taken"))
+}
+
+// suitesTaken lists what a server takes, and what of that the client had offered.
+func suitesTaken(v *diag.View, h *diag.TLSHandshake) (taken, shared []string) {
+	for _, s := range hellos(v, checkCiphers) {
+		for _, suite := range s.Seen.Suites {
+			taken = append(taken, suite)
+			if slices.Contains(h.OfferedSuites, suite) {
+				shared = append(shared, suite)
+			}
+		}
+	}
+	return taken, shared
+}
+
+func noSharedCipher(v *diag.View) diag.Verdict {
+	s, no, ok := failedTLS(v)
+	if !ok {
+		return no
+	}
+	h := s.Seen
+	for _, other := range []func(*diag.View) diag.Verdict{plaintextPeer, versionUnsupportedTLS, alpnRequired} {
+		if held(v, other) {
+			return diag.Excluded(diag.N("because.other_reason_found"))
+		}
+	}
+	if a, ok := otherNameWorks(v); ok {
+		return diag.Excluded(diag.N("because.name_decides", "name", nameLabel(a.Seen)))
+	}
+	taken, shared := suitesTaken(v, h)
+	f := tlsFailure(s)
+	f.Args["suites"] = strings.Join(taken, ", ")
+	switch {
+	case len(shared) > 0:
+		return diag.Excluded(diag.N("because.suite_shared", "suites", strings.Join(shared, ", ")))
+	case len(taken) > 0:
+		for _, c := range hellos(v, checkCiphers) {
+			if len(c.Seen.Suites) > 0 {
+				f.Evidence = append(slices.Clone(f.Evidence), c.Step.Evidence...)
+			}
+		}
+		return diag.Holds(f)
+	case h.Alert == nil || h.Alert.Number != 40 && h.Alert.Number != 71: // handshake_failure, insufficient_security
+		return diag.Excluded(diag.N("because.not_that_alert"))
+	case len(hellos(v, checkTLSVersions)) == 0:
+		return diag.Open()
+	}
+	// Whatever is offered is refused with this alert: a server without a certificate, or without one for this name.
+	f.Variant, f.Confidence, f.Readings = "none", diag.Likely, []diag.Code{"tls.handshake_closed"}
+	return diag.Holds(f)
+}
+
+// otherNameWorks is a handshake with another server name, or none, that was completed where the asked one failed.
+func otherNameWorks(v *diag.View) (diag.Sight[*diag.Attempt], bool) {
+	for _, check := range []diag.ProbeID{checkNames, checkNoSNI} {
+		if s, ok := first(diag.SeenBy[*diag.Attempt](v, check), func(a *diag.Attempt) bool {
+			return a.TLS != nil && a.TLS.Outcome == diag.OutcomeOK
+		}); ok {
+			return s, true
+		}
+	}
+	return diag.Sight[*diag.Attempt]{}, false
+}
+
+// nameLabel is the server name of an attempt, "-" for none.
+func nameLabel(a *diag.Attempt) string {
+	if a.Label == "" {
+		return "-"
+	}
+	return a.Label
+}
+
+// sniRequired is information where devices without a server name would fail. It is critical where the name that the user
+// set, or left out, is what fails.
+func sniRequired(v *diag.View) diag.Verdict {
+	seen := askedHandshakes(v)
+	if !v.Target.Scheme.UsesTLS() || len(seen) == 0 {
+		return diag.Open()
+	}
+	if s, ok := first(seen, func(h *diag.TLSHandshake) bool { return h.Outcome == diag.OutcomeOK }); ok {
+		return sniWithHandshake(v, s)
+	}
+	s, no, ok := failedTLS(v)
+	if !ok {
+		return no
+	}
+	f := tlsFailure(s)
+	f.Severity, f.Args["name"] = diag.SeverityCritical, s.Seen.ServerName
+	unrecognized := s.Seen.Alert != nil && s.Seen.Alert.Number == 112 // unrecognized_name (RFC 6066 3)
+	f = f.Hiding("tls.handshake_closed", "tls.no_shared_cipher", "tls.version_unsupported", "tcp.wrong_port", "tcp.closed_on_accept")
+	if other, works := otherNameWorks(v); works {
+		f.Variant = "other_name"
+		f.Evidence = append(slices.Clone(f.Evidence), other.Step.Evidence...)
+		if other.Seen.Purpose == diag.PurposeSNI {
+			f.Args["suggested"] = other.Seen.Label
+			if name, ok := workingName(v); ok {
+				f.Suggestion = &diag.Suggestion{TLS: &diag.TLSSuggestion{ServerName: name}}
+			}
+		} else if !unrecognized {
+			f.Confidence = diag.Likely
+		}
+		return diag.Holds(f)
+	}
+	switch {
+	case unrecognized && s.Seen.ServerName == "":
+		f.Variant = "none_sent"
+		return diag.Holds(f)
+	case unrecognized:
+		f.Variant = "unknown_name"
+		return diag.Holds(f)
+	}
+	return diag.Excluded(diag.N("because.name_makes_no_difference"))
+}
+
+// sniWithHandshake compares a completed handshake with those under another name or none.
+func sniWithHandshake(v *diag.View, s diag.Sight[*diag.TLSHandshake]) diag.Verdict {
+	h := s.Seen
+	if h.Trust == nil || h.Leaf() == nil {
+		return diag.Open()
+	}
+	if !h.Trust.NameOK && v.Target.TLS.ServerName != "" {
+		// The name was set by hand; under the host's own name the right certificate comes.
+		if other, ok := first(diag.SeenBy[*diag.Attempt](v, checkNames), func(a *diag.Attempt) bool {
+			return a.Label == v.Target.Host && trustedFully(a.TLS)
+		}); ok {
+			f := certFinding(v, s, "")
+			f.Severity, f.Variant, f.Args["suggested"] = diag.SeverityCritical, "other_name", other.Seen.Label
+			f.Suggestion = &diag.Suggestion{TLS: &diag.TLSSuggestion{ServerName: other.Seen.Label}}
+			return diag.Holds(f.Hiding("tls.hostname_mismatch", "tls.cn_only", "tls.self_signed", "tls.unknown_ca", "tls.wrong_ca"))
+		}
+	}
+	bare, ok := first(diag.SeenBy[*diag.Attempt](v, checkNoSNI), func(a *diag.Attempt) bool { return a.TLS != nil })
+	if !ok {
+		return diag.Open()
+	}
+	f := certFinding(v, s, "")
+	f.Evidence = append(slices.Clone(f.Evidence), bare.Step.Evidence...)
+	without := bare.Seen.TLS
+	switch {
+	case without.Outcome == diag.OutcomeSilent || without.Outcome == diag.OutcomeCanceled:
+		return diag.Open()
+	case without.Outcome != diag.OutcomeOK:
+		f.Variant = "fails_without"
+		if without.Alert != nil {
+			f.Args["alert"] = without.Alert.String()
+		}
+		return diag.Holds(f)
+	case without.Leaf() != nil && without.Leaf().SHA256 != h.Leaf().SHA256 && (without.Trust == nil || !without.Trust.NameOK):
+		f.Variant, f.Args["value"] = "other_certificate", without.Leaf().Subject
+		return diag.Holds(f)
+	}
+	return diag.Excluded(diag.N("because.name_makes_no_difference"))
+}
+
+func alpnRequired(v *diag.View) diag.Verdict {
+	if !v.Target.Scheme.UsesTLS() || len(askedHandshakes(v)) == 0 {
+		return diag.Open()
+	}
+	s := askedHandshakes(v)[0]
+	if c, ok := askedConnect(v); ok && c.Seen.Code >= 0 {
+		return diag.Excluded(diag.N("because.connack_came"))
+	}
+	refused := s.Seen.Alert != nil && s.Seen.Alert.Number == 120 // no_application_protocol (RFC 7301 3.2)
+	tried := diag.SeenBy[*diag.Attempt](v, checkALPN)
+	found, ok := best(tried, (*diag.Attempt).Accepted, (*diag.Attempt).SpeaksMQTT)
+	f := tlsFailure(s)
+	switch {
+	case ok && found.Seen.Label == "-":
+		// It is the names offered that it minds.
+		f.Variant, f.Args["alpn"] = "offered", strings.Join(v.Target.TLS.ALPN, ", ")
+	case ok:
+		f.Args["alpn"] = found.Seen.Label
+		if found.Seen.Accepted() {
+			f.Suggestion = &diag.Suggestion{TLS: &diag.TLSSuggestion{ALPN: strings.Split(found.Seen.Label, ", ")}}
+		}
+	case refused:
+		f.Variant, f.Confidence = "unknown", diag.Likely
+		return diag.Holds(f)
+	case len(tried) > 0:
+		return diag.Excluded(diag.N("because.alpn_makes_no_difference"))
+	default:
+		return diag.Open()
+	}
+	f.Evidence = append(slices.Clone(f.Evidence), found.Step.Evidence...)
+	return diag.Holds(f)
+}
+
+func handshakeTimeout(v *diag.View) diag.Verdict {
+	seen := askedHandshakes(v)
+	if !v.Target.Scheme.UsesTLS() || len(seen) == 0 {
+		return diag.Open()
+	}
+	s, ok := first(seen, func(h *diag.TLSHandshake) bool { return h.Outcome == diag.OutcomeSilent })
+	if done, completed := first(seen, func(h *diag.TLSHandshake) bool { return h.Outcome == diag.OutcomeOK }); completed {
+		return diag.Excluded(diag.N("because.handshake_worked", "version", done.Seen.Version, "suite", done.Seen.Suite))
+	}
+	if !ok {
+		return diag.Excluded(diag.N("because.peer_answered_hello"))
+	}
+	if held(v, plaintextPeer) {
+		return diag.Excluded(diag.N("because.no_tls_there"))
+	}
+	if a, works := first(attempts(v, diag.PurposeSmallSegments, diag.PurposeSmallHello), func(a *diag.Attempt) bool {
+		return a.TLS != nil && a.TLS.Outcome == diag.OutcomeOK
+	}); works {
+		return diag.Excluded(diag.N("because.small_packets_pass", "value", a.Seen.Label))
+	}
+	f := tlsFailure(s)
+	f.Args["limit"] = seconds(v.Options.Timeout)
+	switch {
+	case s.Seen.ServerHello:
+		f.Variant = "midway"
+	case len(s.Seen.First) > 0:
+		return diag.Excluded(diag.N("because.answer_was_no_tls", "protocol", protocolName(s.Seen.Speaks)))
+	}
+	return diag.Holds(f)
+}
+
+// handshakeClosed is what remains where the peer ended the handshake and nothing says why.
+func handshakeClosed(v *diag.View) diag.Verdict {
+	s, no, ok := failedTLS(v)
+	if !ok {
+		return no
+	}
+	h := s.Seen
+	if h.Outcome == diag.OutcomeSilent {
+		return diag.Excluded(diag.N("because.connection_stayed_open"))
+	}
+	if h.Outcome != diag.OutcomeRefused && !h.Outcome.Ended() && h.Outcome != diag.OutcomeMalformed {
+		return diag.Open() // trouble on our own side
+	}
+	for _, better := range []func(*diag.View) diag.Verdict{plaintextPeer, clientCertRequired, clientCertRejected, versionUnsupportedTLS,
+		noSharedCipher, sniRequired, alpnRequired} {
+		if held(v, better) {
+			return diag.Excluded(diag.N("because.other_reason_found"))
+		}
+	}
+	if a, ok := otherTransport(v); ok && !a.Seen.Transport.UsesTLS() {
+		return diag.Excluded(diag.N("because.broker_in_other_transport", "transport", string(a.Seen.Transport)))
+	}
+	f := tlsFailure(s)
+	switch {
+	case h.Alert != nil:
+		f.Variant = "alert"
+	case h.Outcome == diag.OutcomeMalformed:
+		f.Variant = "client" // it is the client that could not go on
+	case !h.ServerHello:
+		f.Variant, f.Confidence, f.Readings = "mute", diag.Likely, []diag.Code{"tcp.closed_on_accept"}
+	}
+	return diag.Holds(f)
+}
+
+func legacyVersions(v *diag.View) diag.Verdict {
+	done, ok := first(askedHandshakes(v), func(h *diag.TLSHandshake) bool { return h.Outcome == diag.OutcomeOK })
+	if !ok || len(hellos(v, checkTLSVersions)) == 0 {
+		return diag.Open()
+	}
+	_, old := versionsTaken(v)
+	if len(old) == 0 {
+		return diag.Excluded(diag.N("because.no_old_version_taken"))
+	}
+	f := diag.Finding{Args: diag.Args{"versions": strings.Join(old, ", "), "version": done.Seen.Version, "address": done.Seen.Address}}
+	for _, s := range hellos(v, checkTLSVersions) {
+		if s.Seen.Label == old[0] {
+			f.Step = s.Step.ID
+		}
+		if slices.Contains(old, s.Seen.Label) {
+			f.Evidence = append(f.Evidence, s.Step.Evidence...)
+		}
+	}
+	return diag.Holds(f)
+}
