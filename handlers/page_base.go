@@ -119,5 +119,12 @@ func (h *Handlers) handleDesign(w http.ResponseWriter, r *http.Request) error {
 	p := h.page(w, r)
 	p.Title = p.T("nav.design")
 	p.NoIndex = true
+	if name := r.URL.Query().Get("sample"); name != "" {
+		page, ok := templates.SampleByName(p, name)
+		if !ok {
+			return errNoRoute
+		}
+		return h.show(w, r, http.StatusOK, templates.Run(page))
+	}
 	return h.show(w, r, http.StatusOK, templates.Design(p))
 }

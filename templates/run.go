@@ -362,7 +362,7 @@ func (r RunPage) settings() [][2]string {
 		add("field.depth", r.W("depth."+string(plan.Depth)))
 	}
 	if plan.TimeoutS > 0 {
-		add("field.timeout", r.T("unit.s", "n", strconv.FormatFloat(plan.TimeoutS, 'f', -1, 64)))
+		add("run.timeout", r.T("unit.s", "n", strconv.FormatFloat(plan.TimeoutS, 'f', -1, 64)))
 	}
 	add("field.resolvers", strings.Join(plan.Resolvers, ", "))
 	if plan.Intrusive {
