@@ -22,6 +22,9 @@ var mqttPing = diag.Probe{
 		o := &diag.MQTTPing{Version: s.version, Outcome: diag.OutcomeOK}
 		rtt, failure := s.Ping(ctx)
 		o.RTT = rtt
+		if failure != nil && s.ended() {
+			return diag.Skipped(diag.N("skip.session_ended"))
+		}
 		if failure != nil {
 			o.Outcome, o.Error = outcomeOfFailure(failure.Kind), failure.Error()
 			return diag.Failed(o, diag.N("step.mqtt.ping.failed", "symbol", string(o.Outcome)),

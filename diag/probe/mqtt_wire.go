@@ -19,7 +19,7 @@ func wireVersion(v diag.Version) mqttwire.Version {
 // outcomeOfFailure translates how an exchange on the wire failed.
 func outcomeOfFailure(kind mqttwire.FailureKind) diag.Outcome {
 	switch kind {
-	case mqttwire.FailRefused:
+	case mqttwire.FailRefused, mqttwire.FailLimit: // with FailLimit the CONNACK has said no before we could ask
 		return diag.OutcomeRefused
 	case mqttwire.FailNoAnswer:
 		return diag.OutcomeSilent
@@ -31,7 +31,7 @@ func outcomeOfFailure(kind mqttwire.FailureKind) diag.Outcome {
 		return diag.OutcomeMalformed
 	case mqttwire.FailCanceled:
 		return diag.OutcomeCanceled
-	case mqttwire.FailLocal:
+	case mqttwire.FailLocal, mqttwire.FailInvalid:
 		return diag.OutcomeLocal
 	}
 	return diag.OutcomeClosed

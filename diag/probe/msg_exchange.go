@@ -135,15 +135,34 @@ func scratchExchange(ctx context.Context, env *diag.Env) (*exchange, bool) {
 	if !ok {
 		return nil, false
 	}
-	a, l := walk(ctx, env, askedRoute(env.Target, main.address).with(diag.PurposeOtherClientID, "scratch", func(r *route) {
-		r.MQTT.Version, r.WS.Subprotocols = main.version, subprotocolsFor(main.version)
-	}), upToMQTT)
-	if l == nil || l.Session == nil {
+	_, x := another(ctx, env, main, diag.PurposeOtherClientID, "scratch")
+	if x == nil {
 		return nil, false
 	}
-	x := newExchange(l.Session, a.MQTT)
 	env.Stash.Put(stashScratch, x)
 	return x, true
+}
+
+// another is a further session like the asked one, with a temporary client id; nil where it was not accepted. The caller
+// closes it.
+func another(ctx context.Context, env *diag.Env, like *exchange, purpose diag.Purpose, label string) (*diag.Attempt, *exchange) {
+	a, l := walk(ctx, env, askedRoute(env.Target, like.address).with(purpose, label, func(r *route) {
+		r.MQTT.Version, r.WS.Subprotocols = like.version, subprotocolsFor(like.version)
+	}), upToMQTT)
+	if l == nil || l.Session == nil {
+		return a, nil
+	}
+	return a, newExchange(l.Session, a.MQTT)
+}
+
+// ended tells whether the session is over.
+func (x *exchange) ended() bool {
+	select {
+	case <-x.Done():
+		return true
+	default:
+		return false
+	}
 }
 
 // borrowScratch is the session for our own topic once msg.subscribe has made it.

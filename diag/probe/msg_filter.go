@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
@@ -30,6 +31,16 @@ var msgFilter = diag.Probe{
 		}
 		o.Reason, o.Level = string(reason.Code), reason.Level
 		o.InTopic, o.InFilter = reason.InTopic, reason.InFilter
+		if matchesAny(env.Target.Topics.Subscribe, topic) {
+			return diag.Warned(o, diag.N("step.msg.filter.no", args...)) // another one brings the message
+		}
 		return diag.Failed(o, diag.N("step.msg.filter.no", args...), &diag.Failure{Op: "msg.filter", Code: o.Reason})
 	},
+}
+
+func matchesAny(filters []string, topic string) bool {
+	return slices.ContainsFunc(filters, func(filter string) bool {
+		ok, _ := mqttwire.Match(filter, topic)
+		return ok
+	})
 }

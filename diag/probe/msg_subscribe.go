@@ -58,16 +58,17 @@ func subscribeOn(ctx context.Context, env *diag.Env, x *exchange, filter string,
 	if failure != nil && len(result.Codes) == 0 {
 		o.Outcome, o.Error = outcomeOfFailure(failure.Kind), failure.Error()
 		if failure.Kind == mqttwire.FailRefused {
-			o.Code, o.Reason, o.ReasonString = int(failure.Code), failure.Reason, printable(failure.ReasonString, 300)
+			o.Code, o.ReasonString = int(failure.Code), printable(failure.ReasonString, 300)
 		}
-		return diag.Failed(o, diag.N("step.msg.subscribe.failed", append(args, "symbol", string(o.Outcome))...),
+		o.Reason = failure.Reason
+		return failedOn(scratch)(o, diag.N("step.msg.subscribe.failed", append(args, "symbol", string(o.Outcome))...),
 			&diag.Failure{Op: "msg.subscribe", Code: string(o.Outcome), Text: o.Error})
 	}
 	o.Code = int(result.Codes[0])
 	o.Reason = mqttwire.SubackReason(wireVersion(x.version), result.Codes[0])
 	if o.Code >= 0x80 {
 		o.Outcome = diag.OutcomeRefused
-		return diag.Failed(o, diag.N("step.msg.subscribe.refused", append(args, "code", diag.CodeText(o.Code, diag.Version5), "reason", o.Reason)...),
+		return failedOn(scratch)(o, diag.N("step.msg.subscribe.refused", append(args, "code", diag.CodeText(o.Code, diag.Version5), "reason", o.Reason)...),
 			&diag.Failure{Op: "msg.subscribe", Code: diag.CodeText(o.Code, diag.Version5)})
 	}
 	o.Outcome = diag.OutcomeOK
@@ -77,6 +78,18 @@ func subscribeOn(ctx context.Context, env *diag.Env, x *exchange, filter string,
 		return diag.Warned(o, summary)
 	}
 	return diag.Passed(o, summary)
+}
+
+// failedOn makes the result of what did not work: failed on the user's topics, warned on ours, which nobody has asked for and
+// many brokers deny.
+func failedOn(scratch bool) func(diag.Observation, diag.Note, *diag.Failure) diag.Result {
+	return func(o diag.Observation, summary diag.Note, f *diag.Failure) diag.Result {
+		r := diag.Failed(o, summary, f)
+		if scratch {
+			r.Status = diag.StatusWarned
+		}
+		return r
+	}
 }
 
 // msgAlone subscribes once more, on a connection each, to filters under which the connection ended while others were in
@@ -104,13 +117,10 @@ var msgAlone = diag.Probe{
 		if !ok {
 			return diag.Skipped(diag.N("skip.no_session"))
 		}
-		a, l := walk(ctx, env, askedRoute(env.Target, main.address).with(diag.PurposeRetry, s.Name, func(r *route) {
-			r.MQTT.Version, r.WS.Subprotocols = main.version, subprotocolsFor(main.version)
-		}), upToMQTT)
-		if l == nil || l.Session == nil {
+		a, x := another(ctx, env, main, diag.PurposeRetry, s.Name)
+		if x == nil {
 			return attemptResult(a)
 		}
-		x := newExchange(l.Session, a.MQTT)
 		defer x.Close()
 		return subscribeOn(ctx, env, x, s.Name, env.Target.Topics.QoS, false)
 	},

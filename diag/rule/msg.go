@@ -114,9 +114,13 @@ func subscribeDenied(v *diag.View) diag.Verdict {
 	f := diag.Finding{Step: bad.Step.ID, Evidence: bad.Step.Evidence, Args: diag.Args{
 		"filter": bad.Seen.Filter, "names": strings.Join(names, ", "), "reason_string": bad.Seen.ReasonString,
 	}}
-	if bad.Seen.Code >= 0 {
-		f.Args["code"], f.Args["reason"] = diag.CodeText(max(bad.Seen.Code, 0), diag.Version5), bad.Seen.Reason
-	} else {
+	switch {
+	case bad.Seen.Code >= 0:
+		f.Args["code"], f.Args["reason"] = diag.CodeText(bad.Seen.Code, diag.Version5), bad.Seen.Reason
+	case bad.Seen.Outcome == diag.OutcomeRefused: // by the CONNACK already
+		f.Variant = "unavailable"
+		f.Args["reason"] = bad.Seen.Reason
+	default:
 		f.Variant = "closed"
 	}
 	return diag.Holds(f)
@@ -159,9 +163,10 @@ func publishFinding(s diag.Sight[*diag.Delivery]) diag.Finding {
 	f := diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Args: diag.Args{
 		"topic": s.Seen.Topic, "qos": strconv.Itoa(int(s.Seen.QoS)), "reason_string": s.Seen.ReasonString,
 	}}
-	if s.Seen.Code >= 0 {
+	switch {
+	case s.Seen.Code >= 0x80:
 		f.Args["code"], f.Args["reason"] = diag.CodeText(s.Seen.Code, s.Seen.Version), s.Seen.Reason
-	} else {
+	case s.Seen.Published.Ended():
 		f.Variant = "closed"
 	}
 	return f
