@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 
 	"mqttdoctor/diag"
 )
@@ -158,21 +160,39 @@ func (l *loader) fail(file, key, format string, args ...any) {
 // decode reads a YAML file strictly; order lists its keys as they stand.
 func (l *loader) decode(file string, into any) (order []string) {
 	raw, err := fs.ReadFile(l.files, file)
-	var items yaml.MapSlice
-	if err == nil && strings.TrimSpace(string(raw)) != "" {
-		if err = yaml.UnmarshalWithOptions(raw, into, yaml.Strict()); err == nil {
-			err = yaml.Unmarshal(raw, &items)
-		}
+	if err == nil {
+		order, err = decodeYAML(raw, into)
 	}
 	if err != nil {
 		l.errs = append(l.errs, fmt.Errorf("%s: %w", file, err))
 		l.unread = true
 		return nil
 	}
-	for _, item := range items {
-		order = append(order, fmt.Sprint(item.Key))
-	}
 	return order
+}
+
+// decodeYAML parses once for both the values and the order of their keys: parsing is most of the time that loading takes.
+func decodeYAML(raw []byte, into any) (order []string, err error) {
+	file, err := parser.ParseBytes(raw, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, doc := range file.Docs {
+		if doc.Body == nil || doc.Body.Type() == ast.NullType {
+			continue
+		}
+		mapping, ok := doc.Body.(ast.MapNode)
+		if !ok || len(order) > 0 {
+			return nil, errors.New("not one mapping of keys")
+		}
+		if err := yaml.NodeToValue(doc.Body, into, yaml.Strict()); err != nil {
+			return nil, err
+		}
+		for item := mapping.MapRange(); item.Next(); {
+			order = append(order, item.Key().GetToken().Value)
+		}
+	}
+	return order, nil
 }
 
 func (l *loader) list(dir string) []string {
