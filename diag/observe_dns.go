@@ -104,3 +104,25 @@ func (r *Resolution) Facts() []Evidence {
 	}
 	return f.items
 }
+
+func init() {
+	register(func() *NearNames { return &NearNames{} })
+}
+
+// NearNames are names that differ little from one that does not exist, and whether they do.
+type NearNames struct {
+	Name  string   `json:"name"`
+	Tried []string `json:"tried"`
+	Found []string `json:"found,omitempty"`
+}
+
+// Kind names the type in stored runs.
+func (*NearNames) Kind() string { return "dns.near" }
+
+// Facts lists what was seen.
+func (n *NearNames) Facts() []Evidence {
+	f := facts{}
+	f.add(EvDNSName, n.Name)
+	f.list(EvDNSNear, n.Found)
+	return f.items
+}

@@ -2,4 +2,4 @@ package probe
 
 import "mqttdoctor/diag"
 
-var dnsProbes = []diag.Probe{dnsResolve, dnsCompare}
+var dnsProbes = []diag.Probe{dnsResolve, dnsNear, dnsCompare}

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"net"
+	"time"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
@@ -16,8 +17,9 @@ type route struct {
 	Address   string // address:port
 	Transport diag.Scheme
 
-	MaxSegment int    // TCP_MAXSEG to set before connecting; 0: the system's
-	Prefix     []byte // sent before anything else: a PROXY protocol header
+	SYNWait    time.Duration // how long the SYN may stay unanswered; 0: as usual
+	MaxSegment int           // TCP_MAXSEG to set before connecting; 0: the system's
+	Prefix     []byte        // sent before anything else: a PROXY protocol header
 
 	TLS  tlsOffer
 	WS   wsOffer

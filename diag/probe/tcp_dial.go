@@ -20,7 +20,11 @@ func dialTCP(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect, net
 		o.Outcome, o.Error = diag.OutcomeForbidden, err.Error()
 		return o, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, synBound(env.Options.Timeout))
+	patience := synBound(env.Options.Timeout)
+	if r.SYNWait > 0 {
+		patience = min(patience, r.SYNWait)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	target, err := netip.ParseAddrPort(r.Address)
 	if err == nil {

@@ -1,5 +1,143 @@
 package rule
 
-import "mqttdoctor/diag"
+import (
+	"net/netip"
+	"strconv"
+	"strings"
 
-var netRules = []diag.Rule{}
+	"mqttdoctor/diag"
+)
+
+var netRules = []diag.Rule{
+	{Code: "net.firewall_rejected", Severity: diag.SeverityCritical,
+		Sources:    []string{"RFC 1812 5.2.7.1", "RFC 4443 3.1"},
+		Awaits:     []diag.ProbeID{checkTCP, "tcp.ports"},
+		LookAlikes: []diag.Code{"tcp.refused", "tcp.filtered", "net.unreachable"},
+		Hides:      []diag.Code{"tcp.refused", "tcp.filtered"},
+		When:       firewallRejected},
+	{Code: "net.unreachable", Severity: diag.SeverityCritical,
+		Sources:    []string{"RFC 792", "RFC 4443 3.1"},
+		Awaits:     []diag.ProbeID{checkTCP},
+		LookAlikes: []diag.Code{"tcp.filtered", "net.firewall_rejected", "tcp.refused"},
+		Hides:      []diag.Code{"tcp.filtered"},
+		When:       unreachable},
+	{Code: "net.high_latency", Severity: diag.SeverityInfo,
+		Awaits: []diag.ProbeID{checkTCP},
+		When:   highLatency},
+}
+
+// failedTCP lists the asked connections where none was accepted and all have ended; otherwise the verdict says why not.
+func failedTCP(v *diag.View) ([]diag.Sight[*diag.TCPConnect], diag.Verdict, bool) {
+	seen := diag.SeenBy[*diag.TCPConnect](v, checkTCP)
+	if len(seen) == 0 || !v.Ended(checkTCP) {
+		return nil, diag.Open(), false
+	}
+	if s, ok := first(seen, func(c *diag.TCPConnect) bool { return c.Outcome == diag.OutcomeOK }); ok {
+		return nil, diag.Excluded(diag.N("because.port_accepts", "address", s.Seen.Address)), false
+	}
+	// Trouble of ours says nothing of the target.
+	if _, ok := first(seen, func(c *diag.TCPConnect) bool {
+		return c.Outcome != diag.OutcomeForbidden && c.Outcome != diag.OutcomeLocal && c.Outcome != diag.OutcomeCanceled
+	}); !ok {
+		return nil, diag.Open(), false
+	}
+	return seen, diag.Verdict{}, true
+}
+
+func tcpFinding(v *diag.View, s diag.Sight[*diag.TCPConnect]) diag.Finding {
+	f := diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Args: diag.Args{
+		"address": s.Seen.Address, "rtt": diag.FormatMS(s.Seen.RTT) + " ms", "errno": s.Seen.Errno,
+	}}
+	for _, t := range diag.Seen[*diag.Trace](v) {
+		if t.Seen.LastHop != "" {
+			f.Args["hop"] = t.Seen.LastHop
+			f.Evidence = append(append([]diag.Evidence{}, f.Evidence...), t.Step.Evidence...)
+		}
+	}
+	return f
+}
+
+// prohibits tells ICMP errors that a firewall sends: administratively prohibited, and port unreachable in answer to a SYN
+// (RFC 792, RFC 1812 5.2.7.1: codes 9, 10, 13; RFC 4443 3.1: codes 1, 4, 5, 6).
+func prohibits(c *diag.TCPConnect) bool {
+	switch c.ICMPFamily {
+	case 4:
+		return c.ICMPType == 3 && (c.ICMPCode == 3 || c.ICMPCode == 9 || c.ICMPCode == 10 || c.ICMPCode == 13)
+	case 6:
+		return c.ICMPType == 1 && (c.ICMPCode == 1 || c.ICMPCode == 4 || c.ICMPCode == 5 || c.ICMPCode == 6)
+	}
+	return false
+}
+
+func icmpText(c *diag.TCPConnect) string {
+	return "ICMP" + map[int]string{6: "v6"}[c.ICMPFamily] + " " + strconv.Itoa(c.ICMPType) + "/" + strconv.Itoa(c.ICMPCode)
+}
+
+func firewallRejected(v *diag.View) diag.Verdict {
+	seen, no, ok := failedTCP(v)
+	if !ok {
+		return no
+	}
+	s, ok := first(seen, prohibits)
+	if !ok {
+		return diag.Excluded(diag.N("because.no_prohibition"))
+	}
+	f := tcpFinding(v, s)
+	f.Args["hop"], f.Args["icmp"] = s.Seen.ICMPOffender, icmpText(s.Seen)
+	if host, err := netip.ParseAddrPort(s.Seen.Address); err == nil && host.Addr().String() == s.Seen.ICMPOffender {
+		f.Variant = "own" // the target's own firewall
+	}
+	return diag.Holds(f)
+}
+
+func unreachable(v *diag.View) diag.Verdict {
+	seen, no, ok := failedTCP(v)
+	if !ok {
+		return no
+	}
+	s, ok := first(seen, func(c *diag.TCPConnect) bool {
+		return (c.Outcome == diag.OutcomeUnreachable || c.Outcome == diag.OutcomeICMP) && !prohibits(c)
+	})
+	if !ok {
+		return diag.Excluded(diag.N("because.no_unreachable"))
+	}
+	if _, answers := first(seen, func(c *diag.TCPConnect) bool { return c.Outcome == diag.OutcomeRefused || prohibits(c) }); answers {
+		return diag.Excluded(diag.N("because.host_answers"))
+	}
+	f := tcpFinding(v, s)
+	if s.Seen.ICMPFamily != 0 {
+		f.Args["hop"], f.Args["icmp"] = s.Seen.ICMPOffender, icmpText(s.Seen)
+	} else {
+		f.Variant = "no_route"
+	}
+	return diag.Holds(f)
+}
+
+// highLatencyMS is where a path is called slow: beyond what a satellite needs, and what small devices' time-outs expect.
+const highLatencyMS = 300
+
+func highLatency(v *diag.View) diag.Verdict {
+	for _, s := range diag.SeenBy[*diag.TCPConnect](v, checkTCP) {
+		// With a lost SYN the time is not the round trip.
+		if s.Seen.Outcome == diag.OutcomeOK && s.Seen.Retransmits == 0 && s.Seen.RTT.Milliseconds() > highLatencyMS {
+			return diag.Holds(diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence,
+				Args: diag.Args{"rtt": diag.FormatMS(s.Seen.RTT) + " ms", "address": s.Seen.Address}})
+		}
+	}
+	return diag.Open()
+}
+
+// deadPorts lists what the usual ports of a host said, for "answers elsewhere" and "answers nowhere".
+func hostAnswers(v *diag.View) (port string, answers bool) {
+	for _, s := range attempts(v, diag.PurposePort) {
+		if s.Seen.TCP != nil && (s.Seen.TCP.Outcome == diag.OutcomeOK || s.Seen.TCP.Outcome == diag.OutcomeRefused) {
+			return s.Seen.Address[strings.LastIndex(s.Seen.Address, ":")+1:], true
+		}
+	}
+	for _, s := range diag.Seen[*diag.Echo](v) {
+		if s.Seen.Answered > 0 {
+			return "", true
+		}
+	}
+	return "", false
+}
