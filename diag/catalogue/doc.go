@@ -16,7 +16,8 @@
 // {name} is a fact: an argument of the note or finding (diag.ArgNames), or one of the target (host, port, hostport, url,
 // http_url, scheme, path, client_id, username, server_name). An empty argument is an absent one. [[ … {name} … ]] is left out where
 // one of its facts is absent; anywhere else an absent fact shows as "?", which tests catch (see [Gaps]). Braces around
-// anything but a name are themselves. `backticks` mark what is typed or configured literally.
+// anything but a name are themselves. The facts symbol, check and field are codes, shown in words (value.outcome, check,
+// field). `backticks` mark what is typed or configured literally, for [Spans].
 //
 // A command is a line to copy. Its facts are quoted for a POSIX shell, or for cmd and PowerShell where it is for windows, so
 // no placeholder may stand inside quotes; a command is left out where one of its facts is absent or cannot be quoted.
