@@ -172,7 +172,7 @@ func checkMessage(m Message) error {
 	return nil
 }
 
-func checkSubscriptions(_ Version, subs []Subscription) error {
+func checkSubscriptions(subs []Subscription) error {
 	filters := make([]string, len(subs))
 	for i, s := range subs {
 		if s.QoS > 2 || s.RetainHandling > 2 {

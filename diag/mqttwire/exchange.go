@@ -149,7 +149,7 @@ func (s *session) startSubscribe(ctx context.Context, subs []Subscription) *Pend
 	p := &PendingSubscribe{s: s, x: newExchange(opSubscribe)}
 	p.x.filters = len(subs)
 	p.failure = s.begin(ctx, opSubscribe, func() error {
-		if err := checkSubscriptions(s.version, subs); err != nil {
+		if err := checkSubscriptions(subs); err != nil {
 			return err
 		}
 		return s.wire.subscribe(ctx, subs, p.x)
