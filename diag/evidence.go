@@ -52,6 +52,8 @@ const (
 	EvTLSVersion       EvidenceKey = "tls.version"
 	EvTLSSuite         EvidenceKey = "tls.suite"
 	EvTLSSuites        EvidenceKey = "tls.suites"
+	EvDeviceOK         EvidenceKey = "tls.device_ok"
+	EvDeviceFails      EvidenceKey = "tls.device_fails"
 	EvTLSCurve         EvidenceKey = "tls.curve"
 	EvTLSALPN          EvidenceKey = "tls.alpn"
 	EvTLSCertRequested EvidenceKey = "tls.cert_requested"

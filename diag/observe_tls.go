@@ -14,6 +14,7 @@ func init() {
 	register(func() *IssuerFetch { return &IssuerFetch{} })
 	register(func() *Revocation { return &Revocation{} })
 	register(func() *ClientCert { return &ClientCert{} })
+	register(func() *DeviceSimulation { return &DeviceSimulation{} })
 }
 
 // TLSHandshake is one TLS handshake with one address: the outcome, and everything that was served whatever its faults.
@@ -371,6 +372,45 @@ func (c *ClientCert) Facts() []Evidence {
 	}
 	f.yesno(EvKeyMatches, c.KeyMatches)
 	f.add(EvError, c.Error)
+	return f.items
+}
+
+// DeviceSimulation is what became of the hellos of usual clients.
+type DeviceSimulation struct {
+	Address string         `json:"address"`
+	Results []DeviceResult `json:"results"`
+}
+
+// DeviceResult is what became of one of them.
+type DeviceResult struct {
+	Device  string    `json:"device"`
+	Source  string    `json:"source"` // of what it offers
+	OK      bool      `json:"ok"`
+	Unknown bool      `json:"unknown,omitempty"` // no answer came that would tell
+	Why     string    `json:"why,omitempty"`     // version, suites, server_name, key_size, root
+	Alert   *TLSAlert `json:"alert,omitempty"`
+	Version string    `json:"version,omitempty"`
+	Suite   string    `json:"suite,omitempty"`
+}
+
+// Kind names the type in stored runs.
+func (*DeviceSimulation) Kind() string { return "tls.devices" }
+
+// Facts lists each device and what it would come to.
+func (d *DeviceSimulation) Facts() []Evidence {
+	f := facts{}
+	f.add(EvAddress, d.Address)
+	for _, r := range d.Results {
+		switch {
+		case r.Unknown:
+		case r.OK:
+			f.add(EvDeviceOK, r.Device+": "+r.Version+", "+r.Suite)
+		case r.Alert != nil:
+			f.add(EvDeviceFails, r.Device+": "+r.Why+", "+r.Alert.String())
+		default:
+			f.add(EvDeviceFails, r.Device+": "+r.Why)
+		}
+	}
 	return f.items
 }
 

@@ -56,6 +56,7 @@ const (
 	PurposeTLSVersion    Purpose = "tls_version"     // held to one TLS version
 	PurposeCipher        Purpose = "cipher"          // held to one cipher suite
 	PurposeALPN          Purpose = "alpn"            // with an ALPN name, or without
+	PurposeDevice        Purpose = "device"          // with what a usual device offers
 	PurposeNoClientCert  Purpose = "no_client_cert"  // without the given client certificate
 	PurposeSmallSegments Purpose = "small_segments"  // with a small maximum segment size
 	PurposeSmallHello    Purpose = "small_hello"     // with a ClientHello that fits one segment

@@ -3,4 +3,4 @@ package probe
 import "mqttdoctor/diag"
 
 var tlsProbes = []diag.Probe{tlsClientCert, tlsHandshake, tlsAIA, tlsClock, tlsNames, tlsWithoutSNI, tlsVersions, tlsCiphers,
-	tlsALPN, tlsNoClientCert, tlsRevocation, tlsInterception}
+	tlsALPN, tlsNoClientCert, tlsRevocation, tlsInterception, tlsDevices}

@@ -80,7 +80,7 @@ func otherNames(v *diag.View) []string {
 	var out []string
 	add := func(name string) {
 		name = strings.ToLower(name)
-		if len(out) < maxOtherNames && name != "" && !strings.Contains(name, "*") && strings.Contains(name, ".") &&
+		if len(out) < maxOtherNames && name != "" && !strings.Contains(name, "*") &&
 			name != strings.ToLower(sniOf(v.Target)) && !slices.Contains(out, name) {
 			out = append(out, name)
 		}

@@ -91,7 +91,8 @@ type tlsCase struct {
 	also   []diag.Code // findings of any severity that may stand beside it
 	// suggests is checked where it is given.
 	suggests func(*diag.Suggestion) bool
-	slow     bool
+	// check looks at the finding that is the root cause.
+	check func(*testing.T, diag.Finding)
 }
 
 func (c tlsCase) run(t *testing.T) {
@@ -115,6 +116,9 @@ func (c tlsCase) run(t *testing.T) {
 	}
 	if c.suggests != nil && report.RootCause != nil && (report.RootCause.Suggestion == nil || !c.suggests(report.RootCause.Suggestion)) {
 		t.Errorf("suggestion %+v", report.RootCause.Suggestion)
+	}
+	if c.check != nil && report.RootCause != nil {
+		c.check(t, *report.RootCause)
 	}
 	if t.Failed() {
 		logReport(t, report)

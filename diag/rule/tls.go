@@ -185,6 +185,10 @@ var tlsRules = []diag.Rule{
 		Awaits:     []diag.ProbeID{checkTLS, checkTLSVersions},
 		LookAlikes: []diag.Code{"tls.version_unsupported"},
 		When:       legacyVersions},
+	{Code: "tls.device_incompatible", Severity: diag.SeverityInfo,
+		Awaits:     []diag.ProbeID{checkTLS, checkDevices},
+		LookAlikes: []diag.Code{"tls.version_unsupported", "tls.no_shared_cipher", "tls.sni_required"},
+		When:       deviceIncompatible},
 }
 
 // clientCertHides are what a server's objection to the client's certificate looks like from elsewhere.

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"mqttdoctor/diag"
@@ -357,4 +358,27 @@ func legacyVersions(v *diag.View) diag.Verdict {
 		}
 	}
 	return diag.Holds(f)
+}
+
+// deviceIncompatible lists the usual clients that would get no further than the handshake, with the reason in brackets.
+func deviceIncompatible(v *diag.View) diag.Verdict {
+	seen := diag.SeenBy[*diag.DeviceSimulation](v, checkDevices)
+	if len(seen) == 0 {
+		return diag.Open()
+	}
+	var bad, good []string
+	for _, r := range seen[0].Seen.Results {
+		switch {
+		case r.Unknown:
+		case r.OK:
+			good = append(good, r.Device)
+		default:
+			bad = append(bad, r.Device+" ("+r.Why+")")
+		}
+	}
+	if len(bad) == 0 {
+		return diag.Excluded(diag.N("because.devices_all_work", "count", strconv.Itoa(len(good))))
+	}
+	return diag.Holds(diag.Finding{Step: seen[0].Step.ID, Evidence: seen[0].Step.Evidence, Args: diag.Args{
+		"bad": strings.Join(bad, "; "), "good": strings.Join(good, "; "), "count": strconv.Itoa(len(bad)), "total": strconv.Itoa(len(bad) + len(good))}})
 }
