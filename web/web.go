@@ -72,9 +72,11 @@ func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
 			err = errors.Join(err, s.release())
 		}
 	}()
-	if s.store, err = archive.OpenSQLite(ctx, filepath.Join(c.Data, "mqttdoctor.db")); err != nil {
+	store, err := archive.OpenSQLite(ctx, filepath.Join(c.Data, "mqttdoctor.db"))
+	if err != nil {
 		return nil, err
 	}
+	s.store = store
 	engine := o.Engine
 	if engine == nil {
 		policy, err := c.TargetPolicy()

@@ -69,7 +69,11 @@ func (p *printer) event(e diag.Event) {
 		if text == "" {
 			text = v.SkippedBecause
 		}
-		p.line("%s %s  %s  %s", p.mark(v.Status), title, p.dim(fmt.Sprintf("%s ms", diag.FormatMS(e.Step.Duration))), printable(text))
+		if v.Status == diag.StatusSkipped {
+			p.line("%s", p.dim("– "+title+"  "+printable(text)))
+			break
+		}
+		p.line("%s %s  %s  %s", p.mark(v.Status), title, p.dim(diag.FormatMS(e.Step.Duration)+" ms"), printable(text))
 	}
 	p.showRunning()
 }
