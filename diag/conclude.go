@@ -106,7 +106,7 @@ func overall(v *View, c Conclusion) Overall {
 	switch {
 	case worst == SeverityCritical:
 		return OverallBroken
-	case !connected || unexplained(v, c):
+	case !connected || unexplained(v, c) || !exchanged(v, c):
 		return OverallInconclusive
 	case worst == SeverityWarning:
 		return OverallAttention
@@ -119,4 +119,14 @@ func unexplained(v *View, c Conclusion) bool {
 	return slices.ContainsFunc(v.Steps, func(s Step) bool {
 		return s.Status == StatusFailed && !slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Layer == s.Layer })
 	})
+}
+
+// exchanged tells whether a message was seen to go through, where the run tried; or a finding says why none could.
+func exchanged(v *View, c Conclusion) bool {
+	tried := slices.ContainsFunc(v.Steps, func(s Step) bool {
+		_, pure := s.Observation.(*FilterMatch)
+		return s.Layer == LayerMsg && !pure
+	})
+	delivered := slices.ContainsFunc(Seen[*Delivery](v), func(s Sight[*Delivery]) bool { return s.Seen.Delivered })
+	return !tried || delivered || slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Layer == LayerMsg })
 }
