@@ -18,6 +18,8 @@ const (
 	checkVersions  diag.ProbeID = "mqtt.versions"
 	checkSubscribe diag.ProbeID = "msg.subscribe"
 	checkRoundTrip diag.ProbeID = "msg.roundtrip"
+	checkQoS2      diag.ProbeID = "msg.roundtrip_qos2"
+	checkPublish   diag.ProbeID = "msg.publish"
 )
 
 // askedChain lists the asked path's checks that make one step per address, for the target's scheme.

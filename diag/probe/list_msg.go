@@ -2,4 +2,4 @@ package probe
 
 import "mqttdoctor/diag"
 
-var msgProbes = []diag.Probe{msgFilter, msgSubscribe, msgAlone, msgRoundTrip, msgRoundTrip2, msgPublish}
+var msgProbes = []diag.Probe{msgFilter, msgSubscribe, msgAlone, msgRoundTrip, msgRoundTrip2, msgPublish, msgPublishLower}

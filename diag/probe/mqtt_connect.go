@@ -80,9 +80,10 @@ var mqttOlder = diag.Probe{
 		switch {
 		case !v.Ended(checkVersions):
 			return diag.Wait()
-		case v.InPlan(checkVersions):
+		case otherTransportKnown(v):
 			return diag.Skip(diag.N("skip.no_version"))
 		}
+		// No version was answered to temporary clients; the user's own id and login may fare better in one that the broker knows.
 		return diag.Run()
 	},
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {

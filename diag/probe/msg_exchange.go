@@ -21,7 +21,6 @@ type exchange struct {
 	address string
 	maxQoS  byte
 
-	counter atomic.Int64
 	// sent is closed once the SUBSCRIBE for our scratch topic was written: what is published after it on the same
 	// connection reaches the broker after it.
 	sent     chan struct{}
@@ -56,9 +55,12 @@ func (x *exchange) collect() {
 	}
 }
 
+// markers numbers the test messages: each is told from all others, also those of other sessions on the same topic.
+var markers atomic.Int64
+
 // expect prepares for a message and returns its payload.
 func (x *exchange) expect(runID string) string {
-	marker := "mqttdoctor test message " + strconv.FormatInt(x.counter.Add(1), 10) + " " + runID
+	marker := "mqttdoctor test message " + strconv.FormatInt(markers.Add(1), 10) + " " + runID
 	x.mu.Lock()
 	x.received[marker] = []mqttwire.Received{}
 	x.mu.Unlock()

@@ -44,24 +44,50 @@ var msgRoundTrip2 = diag.Probe{
 func runScratch(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 	qos, _ := s.Value.(byte)
 	x, ok := awaitScratch(ctx, env)
+	if !ok && x != nil && qos < 2 && env.View.InPlan(checkQoS2) {
+		if again, ok := againAlone(ctx, env, x, qos); ok {
+			return again
+		}
+	}
 	if !ok {
 		return diag.Skipped(diag.N("skip.no_session"))
 	}
 	if qos > x.maxQoS { // [MQTT-3.2.2-11]: a client must not
 		return diag.Skipped(diag.N("skip.maximum_qos", "qos", strconv.Itoa(int(x.maxQoS))))
 	}
-	return roundTripOn(ctx, env, x, scratchTopic(env), qos, true)
+	result := roundTripOn(ctx, env, x, scratchTopic(env), qos, true)
+	if d, ok := result.Observation.(*diag.Delivery); ok && qos < 2 && d.Published.Ended() && env.View.InPlan(checkQoS2) {
+		// QoS 2 was tried beside it, and a broker that does not take it ends the connection for both.
+		if again, ok := againAlone(ctx, env, x, qos); ok {
+			return again
+		}
+	}
+	return result
 }
 
-// awaitScratch waits until the SUBSCRIBE for our topic has been written, and returns the session it went out on.
+// againAlone repeats a round trip on a session of its own.
+func againAlone(ctx context.Context, env *diag.Env, like *exchange, qos byte) (diag.Result, bool) {
+	_, x := another(ctx, env, like, diag.PurposeRetry, "scratch")
+	if x == nil {
+		return diag.Result{}, false
+	}
+	defer x.Close()
+	if sub := subscribeOn(ctx, env, x, scratchTopic(env), 2, true); sub.Failure != nil {
+		return diag.Result{}, false
+	}
+	return roundTripOn(ctx, env, x, scratchTopic(env), qos, true), true
+}
+
+// awaitScratch waits until the SUBSCRIBE for our topic has been written, and returns the session it went out on; with ok
+// false one that has ended, or none.
 func awaitScratch(ctx context.Context, env *diag.Env) (*exchange, bool) {
 	for {
 		if x, ok := borrowScratch(env); ok {
 			select {
 			case <-x.sent:
-				return x, true
+				return x, !x.ended()
 			case <-x.Done():
-				return nil, false
+				return x, false
 			case <-time.After(env.Options.Timeout):
 				return nil, false
 			case <-ctx.Done():
@@ -187,5 +213,34 @@ var msgPublish = diag.Probe{
 		}
 		qos := min(env.Target.Topics.QoS, x.maxQoS)
 		return roundTripOn(ctx, env, x, env.Target.Topics.Publish, qos, false)
+	},
+}
+
+// msgPublishLower publishes to the user's topic once more with the next lower QoS, where the broker answered the asked one with
+// the end of the connection: some take no QoS 2, and cannot say so before MQTT 5.
+var msgPublishLower = diag.Probe{
+	ID: "msg.publish_lower", Layer: diag.LayerMsg, Depth: diag.DepthQuick,
+	Needs:   []diag.ProbeID{checkPublish},
+	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.Topics.Publish != "" && t.Topics.QoS > 0 },
+	Ready: func(v *diag.View) diag.Decision {
+		for _, s := range diag.SeenBy[*diag.Delivery](v, checkPublish) {
+			if s.Seen.Published.Ended() && s.Seen.QoS > 0 {
+				return diag.Run()
+			}
+		}
+		return diag.Skip(diag.N("skip.not_the_question"))
+	},
+	Budget: 20 * time.Second,
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		main, ok := borrowMain(env)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_session"))
+		}
+		a, x := another(ctx, env, main, diag.PurposeRetry, "publish")
+		if x == nil {
+			return attemptResult(a)
+		}
+		defer x.Close()
+		return roundTripOn(ctx, env, x, env.Target.Topics.Publish, env.Target.Topics.QoS-1, false)
 	},
 }

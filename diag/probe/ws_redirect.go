@@ -63,6 +63,9 @@ func redirectRoute(t diag.Target, o *diag.WSUpgrade) (route, bool) {
 	return askedRoute(t, withPort(o.Address, port)).with(diag.PurposePath, "redirect", func(r *route) {
 		r.Transport = scheme
 		r.WS.Path = to.RequestURI()
+		if t.Protocol == diag.VersionAuto {
+			r.MQTT.Version = diag.Version311
+		}
 		// A redirect to a plain listener is not followed with what was meant for a secured one.
 		r.WS.NoHeaders = !scheme.UsesTLS()
 	}), true

@@ -18,6 +18,9 @@ var wsPaths = diag.Probe{
 	ID: "ws.paths", Layer: diag.LayerWS, Depth: diag.DepthQuick,
 	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.Scheme.IsWebSocket() },
 	Ready: func(v *diag.View) diag.Decision {
+		if d, decided := somethingElseUpgrades(v); decided {
+			return d
+		}
 		return afterUpgrade(v, func(o *diag.WSUpgrade) bool { return o.HTTP() && o.Outcome != diag.OutcomeOK })
 	},
 	Subjects: func(v *diag.View) []diag.Subject {
@@ -32,6 +35,23 @@ var wsPaths = diag.Probe{
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 		return variantWS(ctx, env, diag.PurposePath, s.Name, func(r *route) { r.WS.Path = s.Name })
 	},
+}
+
+// somethingElseUpgrades decides where the asked path upgrades without the MQTT subprotocol: it may belong to another
+// application, which a CONNECT without CONNACK shows.
+func somethingElseUpgrades(v *diag.View) (d diag.Decision, decided bool) {
+	bare := slices.ContainsFunc(diag.SeenBy[*diag.WSUpgrade](v, checkWS), func(s diag.Sight[*diag.WSUpgrade]) bool {
+		return s.Seen.Outcome == diag.OutcomeOK && s.Seen.Subprotocol == "" && len(s.Seen.Offered) > 0
+	})
+	switch {
+	case !bare || connected(v):
+		return d, false
+	case !decidedMQTT(v):
+		return diag.Wait(), true
+	case slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Code >= 0 }):
+		return d, false
+	}
+	return diag.Run(), true
 }
 
 // noOrigin stands for leaving the Origin header out.
@@ -125,7 +145,11 @@ func variantWS(ctx context.Context, env *diag.Env, purpose diag.Purpose, label s
 	if !ok {
 		return diag.Skipped(diag.N("skip.no_tcp"))
 	}
-	a, l := walk(ctx, env, askedRoute(env.Target, address).with(purpose, label, change), upToMQTT)
+	r := askedRoute(env.Target, address)
+	if env.Target.Protocol == diag.VersionAuto {
+		r.MQTT.Version = diag.Version311 // every broker knows it; one that does not know 5 would close, and pass for none
+	}
+	a, l := walk(ctx, env, r.with(purpose, label, change), upToMQTT)
 	defer l.Close()
 	return attemptResult(a)
 }

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,6 +60,14 @@ func versionRefused(c *diag.MQTTConnect) bool { return isCode(c, []int{v3Version
 func idRefused(c *diag.MQTTConnect) bool      { return isCode(c, []int{v3Identifier}, []int{v5Identifier}) }
 func loginRefused(c *diag.MQTTConnect) bool {
 	return isCode(c, []int{v3BadLogin, v3NotAuthorized}, []int{v5BadLogin, v5NotAuthorized})
+}
+
+// loginWords are what brokers say in the WebSocket close frame that they send in place of a CONNACK: RabbitMQ "unauthenticated".
+var loginWords = regexp.MustCompile(`(?i)unauthenti|unauthori|not authori|not authenti|bad (user|cred|pass)|invalid (user|cred|pass)|authentication fail`)
+
+// loginClosed tells whether the broker ended the connection over the login, and said so in the WebSocket close frame.
+func loginClosed(c *diag.MQTTConnect) bool {
+	return withoutAnswer(c) && loginWords.MatchString(c.WSCloseReason)
 }
 
 // withoutAnswer tells whether the peer took the CONNECT and ended the connection without a CONNACK.
@@ -172,12 +181,28 @@ func refusal(v *diag.View) (diag.Sight[*diag.MQTTConnect], diag.Verdict, bool) {
 	return c, diag.Verdict{}, true
 }
 
+// loginRefusal is the asked CONNECT where the broker declined the login, by a code or in a WebSocket close frame.
+func loginRefusal(v *diag.View) (diag.Sight[*diag.MQTTConnect], diag.Verdict, bool) {
+	if c, ok := askedConnect(v); ok && loginClosed(c.Seen) {
+		return c, diag.Verdict{}, true
+	}
+	c, no, ok := refusal(v)
+	if ok && !loginRefused(c.Seen) {
+		return c, excludedByCode(c.Seen), false
+	}
+	return c, no, ok
+}
+
 func connectFinding(c diag.Sight[*diag.MQTTConnect]) diag.Finding {
-	return diag.Finding{Step: c.Step.ID, Evidence: c.Step.Evidence, Args: diag.Args{
-		"code": diag.CodeText(max(c.Seen.Code, 0), c.Seen.Version), "reason": c.Seen.Reason, "reason_string": c.Seen.ReasonString,
+	f := diag.Finding{Step: c.Step.ID, Evidence: c.Step.Evidence, Args: diag.Args{
+		"reason": c.Seen.Reason, "reason_string": c.Seen.ReasonString,
 		"version": string(c.Seen.Version), "client_id": c.Seen.ClientID, "keepalive": strconv.Itoa(c.Seen.KeepAliveS),
 		"duration": diag.FormatMS(c.Seen.Took) + " ms",
 	}}
+	if c.Seen.Code >= 0 {
+		f.Args["code"] = diag.CodeText(c.Seen.Code, c.Seen.Version)
+	}
+	return f
 }
 
 func excludedByCode(c *diag.MQTTConnect) diag.Verdict {
@@ -426,14 +451,12 @@ func notLetterOrDigit(r rune) bool {
 // authRequired: nothing was given and the broker wants some. Where the user's own client id was sent, another id decides:
 // a broker that takes that one without a login minds the id.
 func authRequired(v *diag.View) diag.Verdict {
-	c, no, ok := refusal(v)
+	c, no, ok := loginRefusal(v)
 	if !ok {
 		return no
 	}
 	o := c.Seen
 	switch {
-	case !loginRefused(o):
-		return excludedByCode(o)
 	case o.CredentialsWithheld:
 		return diag.Open() // we held the login back; the broker may well accept it
 	case o.Credentials:
@@ -442,7 +465,13 @@ func authRequired(v *diag.View) diag.Verdict {
 	if s, ok := acceptedOtherID(v); ok {
 		return diag.Excluded(diag.N("because.other_client_id_works", "client_id", s.Seen.MQTT.ClientID))
 	}
-	return diag.Holds(connectFinding(c))
+	f := connectFinding(c)
+	if isCode(o, []int{v3NotAuthorized}, []int{v5NotAuthorized}) {
+		// The same answer is given to a client id or address that may not connect at all.
+		f.Confidence = diag.Likely
+		f.Readings = []diag.Code{"mqtt.not_authorized"}
+	}
+	return diag.Holds(f)
 }
 
 // acceptedOtherID is a connection with the same login and another client id that the broker accepted.
@@ -460,14 +489,11 @@ func acceptedOtherID(v *diag.View) (diag.Sight[*diag.Attempt], bool) {
 
 // notAuthorized needs the login known to be right: another client id, or another address, is accepted with it.
 func notAuthorized(v *diag.View) diag.Verdict {
-	c, no, ok := refusal(v)
+	c, no, ok := loginRefusal(v)
 	if !ok {
 		return no
 	}
 	o := c.Seen
-	if !loginRefused(o) {
-		return excludedByCode(o)
-	}
 	if s, ok := acceptedOtherID(v); ok {
 		f := connectFinding(c)
 		f.Variant = "client_id"
@@ -490,14 +516,12 @@ func notAuthorized(v *diag.View) diag.Verdict {
 }
 
 func badCredentials(v *diag.View) diag.Verdict {
-	c, no, ok := refusal(v)
+	c, no, ok := loginRefusal(v)
 	if !ok {
 		return no
 	}
 	o := c.Seen
 	switch {
-	case !loginRefused(o):
-		return excludedByCode(o)
 	case !o.Credentials && !o.CredentialsWithheld:
 		return diag.Excluded(diag.N("because.no_credentials_were_sent"))
 	case o.CredentialsWithheld:
@@ -510,6 +534,10 @@ func badCredentials(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.login_works_elsewhere"))
 	}
 	f := connectFinding(c)
+	if o.Code < 0 {
+		f.Variant = "websocket_close"
+		f.Args["reason"] = o.WSCloseReason
+	}
 	if isCode(o, []int{v3NotAuthorized}, []int{v5NotAuthorized}) {
 		// Many brokers answer a wrong password so; the code alone leaves an account without rights as another reading.
 		f.Variant = "not_authorized_code"
@@ -662,6 +690,8 @@ func closedWithoutConnack(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.connack_came"))
 	case c.Seen.Alert != nil:
 		return diag.Excluded(diag.N("because.tls_alert", "alert", c.Seen.Alert.String()))
+	case loginClosed(c.Seen):
+		return diag.Excluded(diag.N("because.close_names_login", "reason", c.Seen.WSCloseReason))
 	case !c.Seen.Outcome.Ended():
 		return diag.Excluded(diag.N("because.connection_stayed_open"))
 	}

@@ -15,6 +15,7 @@ const (
 	checkRoundTrip diag.ProbeID = "msg.roundtrip"
 	checkQoS2      diag.ProbeID = "msg.roundtrip_qos2"
 	checkPublish   diag.ProbeID = "msg.publish"
+	checkLower     diag.ProbeID = "msg.publish_lower"
 )
 
 var msgRules = []diag.Rule{
@@ -30,7 +31,7 @@ var msgRules = []diag.Rule{
 		When:       subscribeDenied},
 	{Code: "msg.publish_denied", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.4.2.1", "MQTT 5.0 3.5.2.1", "[MQTT-3.3.5-2]"},
-		Awaits:     []diag.ProbeID{checkPublish, checkSubscribe, checkRoundTrip},
+		Awaits:     []diag.ProbeID{checkPublish, checkLower, checkSubscribe, checkRoundTrip},
 		LookAlikes: []diag.Code{"msg.publish_dropped", "msg.subscribe_denied", "msg.not_routed"},
 		When:       publishDenied},
 	{Code: "msg.publish_dropped", Severity: diag.SeverityCritical,
@@ -138,13 +139,26 @@ func publishRefused(d *diag.Delivery) bool {
 func publishDenied(v *diag.View) diag.Verdict {
 	own := deliveries(v, false)
 	if bad, ok := first(own, publishRefused); ok {
-		return diag.Holds(publishFinding(bad))
+		f := publishFinding(bad)
+		lower, works := first(own, func(d *diag.Delivery) bool { return d.QoS < bad.Seen.QoS && d.Published == diag.OutcomeOK })
+		if works && !publishLost(lower.Seen) {
+			// The topic is allowed, this QoS is not taken.
+			qos := int(lower.Seen.QoS)
+			f.Variant = "qos"
+			f.Args["suggested"] = strconv.Itoa(qos)
+			f.Suggestion = &diag.Suggestion{Topics: &diag.TopicsSuggestion{QoS: &qos}}
+			f = f.Hiding("msg.qos_downgraded")
+		}
+		return diag.Holds(f)
 	}
 	if len(own) > 0 {
 		return diag.Excluded(diag.N("because.publish_accepted"))
 	}
 	if ownTopics(v) {
 		return diag.Open()
+	}
+	if _, ok := first(deliveries(v, true), arrived); ok {
+		return diag.Excluded(diag.N("because.message_arrived"))
 	}
 	// Without topics of the user's, a broker that refuses ours is no broken broker: it allows clients their own.
 	if bad, ok := first(deliveries(v, true), publishRefused); ok {
@@ -171,6 +185,9 @@ func publishFinding(s diag.Sight[*diag.Delivery]) diag.Finding {
 	}
 	return f
 }
+
+// publishLost tells a message that should have come back and did not.
+func publishLost(d *diag.Delivery) bool { return d.Expected && !d.Delivered }
 
 func vanished(d *diag.Delivery) bool {
 	return d.Published == diag.OutcomeOK && d.Expected && !d.Delivered

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -209,6 +210,10 @@ func wsOriginRejected(v *diag.View) diag.Verdict {
 // upgradedElsewhere finds another path at which the upgrade works: best one that a CONNECT went through.
 func upgradedElsewhere(v *diag.View) (diag.Sight[*diag.Attempt], bool) {
 	sights := attempts(v, diag.PurposePath)
+	// Where several work, the plainest; they end in no particular order.
+	slices.SortStableFunc(sights, func(a, b diag.Sight[*diag.Attempt]) int {
+		return cmp.Or(cmp.Compare(len(a.Seen.Label), len(b.Seen.Label)), strings.Compare(a.Seen.Label, b.Seen.Label))
+	})
 	for _, good := range []func(*diag.Attempt) bool{
 		(*diag.Attempt).Accepted, (*diag.Attempt).SpeaksMQTT,
 		func(a *diag.Attempt) bool { return a.WS != nil && a.WS.Outcome == diag.OutcomeOK },
@@ -220,15 +225,28 @@ func upgradedElsewhere(v *diag.View) (diag.Sight[*diag.Attempt], bool) {
 	return diag.Sight[*diag.Attempt]{}, false
 }
 
+// wsWrongPath also holds where something else upgrades at the asked path (NATS's own protocol, a chat): without the MQTT
+// subprotocol and without a CONNACK, while both come at another path.
 func wsWrongPath(v *diag.View) diag.Verdict {
-	up, no, ok := declined(v)
-	if !ok {
-		return no
-	}
-	if code, more := explained(v, up.Seen); more {
-		return diag.Excluded(code)
+	up, ok := askedUpgrade(v)
+	upgradedHere := ok && up.Seen.Outcome == diag.OutcomeOK
+	if upgradedHere {
+		if c, sent := askedConnect(v); up.Seen.Subprotocol != "" || !sent || c.Seen.Code >= 0 {
+			return diag.Excluded(diag.N("because.upgraded"))
+		}
+	} else {
+		var no diag.Verdict
+		if up, no, ok = declined(v); !ok {
+			return no
+		}
+		if code, more := explained(v, up.Seen); more {
+			return diag.Excluded(code)
+		}
 	}
 	found, works := upgradedElsewhere(v)
+	if upgradedHere && works && !found.Seen.SpeaksMQTT() {
+		works = false
+	}
 	if !works {
 		return diag.Excluded(diag.N("because.no_usual_path_upgrades", "status", statusOf(up.Seen)))
 	}
@@ -237,6 +255,10 @@ func wsWrongPath(v *diag.View) diag.Verdict {
 	f.Args["found"] = v.Target.URLFor(v.Target.Scheme, v.Target.Port, found.Seen.WS.Path)
 	if found.Seen.Accepted() {
 		f.Suggestion = suggestURL(v, v.Target.Scheme, v.Target.Port, found.Seen.WS.Path)
+	}
+	if upgradedHere {
+		f.Variant = "something_else"
+		f = f.Hiding("ws.subprotocol_rejected", "mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack")
 	}
 	return diag.Holds(f)
 }
