@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"net/netip"
-	"time"
 
 	"mqttdoctor/diag"
 )
@@ -97,6 +96,4 @@ type DemoScenario struct {
 type Health interface {
 	// Ready returns nil where the archive answers and the server is not stopping.
 	Ready(ctx context.Context) error
-	// Started is when the server came up.
-	Started() time.Time
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+	"github.com/klauspost/compress/gzhttp"
 
 	"mqttdoctor/handlers"
 )
@@ -80,6 +81,26 @@ func observe(log *slog.Logger, m *meter, addr func(*http.Request) netip.Addr) fu
 				slog.String("client", addr(r).String()), slog.Bool("stream", stream))
 		})
 	}
+}
+
+// compress squeezes pages and reports, which are long and full of repetition. Assets are compressed already, and streams
+// are left alone.
+func compress() (func(http.Handler) http.Handler, error) {
+	// The jitter blurs the length, from which one could otherwise guess at what is secret in a page (BREACH).
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.EnableZstd(true), gzhttp.RandomJitter(32, 0, false))
+	if err != nil {
+		return nil, err
+	}
+	return func(next http.Handler) http.Handler {
+		squeezed := wrap(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Upgrade") != "" || strings.HasPrefix(r.URL.Path, staticPrefix) || r.URL.Path == "/metrics" {
+				next.ServeHTTP(w, r)
+				return
+			}
+			squeezed.ServeHTTP(w, r)
+		})
+	}, nil
 }
 
 // methodLabel bounds what a client can write into logs and metrics.

@@ -136,3 +136,18 @@ func TestAssetsAreCompressedAndFingerprinted(t *testing.T) {
 		t.Error("a file outside is served")
 	}
 }
+
+func TestReportsAreCompressed(t *testing.T) {
+	s := startServer(t, testConfig(t), testEngine(guard.Laptop, many("tcp.test", 40)))
+	st := s.start(plainRun)
+	s.watch(st.ID, "")
+	plain := s.do("GET", "/api/v1/runs/"+st.ID, "", "Accept-Encoding", "identity")
+	a := s.do("GET", "/api/v1/runs/"+st.ID, "", "Accept-Encoding", "gzip")
+	if a.header.Get("Content-Encoding") != "gzip" || len(a.body) > len(plain.body)/3 {
+		t.Errorf("%d bytes of %d, %v", len(a.body), len(plain.body), a.header)
+	}
+	head := s.do("HEAD", "/api/v1/runs/"+st.ID, "")
+	if head.status != http.StatusOK || len(head.body) != 0 {
+		t.Errorf("HEAD: status %d, %d bytes", head.status, len(head.body))
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"mqttdoctor/diag/catalogue"
 	"mqttdoctor/diag/demo"
@@ -40,7 +41,6 @@ type Server struct {
 	demo     *demoBroker // nil: none
 	listener net.Listener
 	http     *http.Server
-	started  time.Time
 	base     context.Context // that of requests and viewers
 	drop     context.CancelFunc
 	active   sync.WaitGroup // handlers at work
@@ -65,7 +65,7 @@ func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	catalogue.Default() // a defect in it shows now, and the first reader waits for nothing
-	s := &Server{config: c, log: o.Log, started: time.Now()}
+	s := &Server{config: c, log: o.Log}
 	s.base, s.drop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -141,12 +141,16 @@ func (s *Server) routes(engine *Engine, meter *meter) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	squeeze, err := compress()
+	if err != nil {
+		return nil, err
+	}
 	r := chi.NewRouter()
-	r.Use(track(&s.active), identify, secure, observe(s.log, meter, from.addr), rescue(s.log, h))
+	r.Use(track(&s.active), identify, secure, observe(s.log, meter, from.addr), squeeze, rescue(s.log, h))
 	if s.config.Loopback() {
 		r.Use(onlyHosts(s.config.PublicURL, h))
 	}
-	r.Use(guarded)
+	r.Use(guarded, middleware.GetHead)
 	r.Get(staticPrefix+"*", func(w http.ResponseWriter, req *http.Request) {
 		if !files.serve(w, req) {
 			h.NotFound(w, req)
@@ -266,5 +270,3 @@ func (h health) Ready(ctx context.Context) error {
 	}
 	return h.s.store.Ping(ctx)
 }
-
-func (h health) Started() time.Time { return h.s.started }

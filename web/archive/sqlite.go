@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -30,6 +31,8 @@ type SQLite struct {
 	read  *sql.DB
 	lock  *lock
 	now   clock
+	// unscrubbed: rows were deleted whose old pages may still be in the files; the next sweep sees to it.
+	unscrubbed atomic.Bool
 }
 
 var _ Store = (*SQLite)(nil)
@@ -275,7 +278,7 @@ func (s *SQLite) Expire(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	n, err := res.RowsAffected()
-	if err != nil || n == 0 {
+	if err != nil || (n == 0 && !s.unscrubbed.Load()) {
 		return 0, err
 	}
 	return int(n), s.scrub(ctx)
@@ -284,12 +287,14 @@ func (s *SQLite) Expire(ctx context.Context) (int, error) {
 // scrub makes deletion true in the files: secure_delete has zeroed the rows in new pages, and the old pages are in the
 // file and in the write-ahead log until those are carried over and the log is cut to nothing.
 func (s *SQLite) scrub(ctx context.Context) error {
+	s.unscrubbed.Store(true)
 	for wait := 5 * time.Millisecond; ; wait *= 2 {
 		var busy, frames, done int
 		if err := s.write.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &done); err != nil {
 			return fmt.Errorf("erasing from the log: %w", err)
 		}
 		if busy == 0 {
+			s.unscrubbed.Store(false)
 			return nil
 		}
 		// Somebody still reads the old state; that takes milliseconds.

@@ -1,0 +1,91 @@
+// What the browser scripts share: the browser, and a page that fails on whatever a user must not meet.
+import { createRequire } from "node:module";
+import assert from "node:assert/strict";
+import fs from "node:fs";
+
+export const config = JSON.parse(process.env.E2E);
+const require = createRequire(config.modules + "/");
+const { chromium } = require("playwright-core");
+export const axeSource = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+export const browser = await chromium.launch({
+  executablePath: config.chromium,
+  args: ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync"],
+});
+
+const complaints = [];
+
+// open makes a context of its own (no cookies of others) with one page, watched for errors. expected are the status codes
+// that the test provokes: the browser reports those as errors.
+export async function open({ expected = [], routes, ...options } = {}) {
+  const context = await browser.newContext({ locale: "en-US", viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20000);
+  if (routes) await routes(page);
+  page.on("console", (message) => {
+    const provoked = expected.some((status) => message.text().includes(`status of ${status}`));
+    if (message.type() === "error" && !provoked) complaints.push(`console: ${message.text()} at ${message.location().url}`);
+  });
+  page.on("pageerror", (error) => complaints.push(`script: ${error.stack}`));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(config.base) && !request.url().startsWith("data:")) complaints.push(`foreign request: ${request.url()}`);
+  });
+  page.on("response", async (response) => {
+    const type = response.headers()["content-type"] ?? "";
+    if (!/html|json|javascript|markdown/.test(type)) return;
+    const text = await response.text().catch(() => "");
+    if (text.includes(config.password)) complaints.push(`the password is in the source of ${response.url()}`);
+  });
+  page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => {
+    if (String(payload).includes(config.password)) complaints.push(`the password is in a frame of ${socket.url()}`);
+  }));
+  if (options.javaScriptEnabled !== false) {
+    await page.addInitScript(() => {
+      document.addEventListener("securitypolicyviolation", (event) => {
+        console.error(`policy violation: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+      });
+    });
+  }
+  return page;
+}
+
+// report is what a page says of a run, without what depends on who reads it.
+export const report = async (page) => ({
+  verdict: squeeze(await page.locator("#verdict h2").textContent()),
+  tone: squeeze(await page.locator("#verdict .eyebrow").textContent()),
+  path: (await page.locator(".station").allTextContents()).map(squeeze),
+  steps: (await page.locator(".groups .step-row").allTextContents()).map(squeeze),
+});
+
+export const squeeze = (text) => text.replace(/\s+/g, " ").trim();
+
+export const ended = (page) => page.waitForSelector('#run:not([data-state="running"])');
+
+// only reads pages over HTTP as a program would, for their source.
+export async function source(path, headers = {}) {
+  const response = await fetch(config.base + path, { headers });
+  return { status: response.status, text: await response.text(), headers: response.headers };
+}
+
+// finish closes the browser and fails where anything was complained about.
+export async function finish() {
+  await browser.close();
+  assert.deepEqual(complaints, []);
+}
+
+process.on("unhandledRejection", fail);
+process.on("uncaughtException", fail);
+async function fail(error) {
+  console.error(error);
+  if (config.shots) {
+    fs.mkdirSync(config.shots, { recursive: true });
+    let i = 0;
+    for (const context of browser.contexts()) for (const page of context.pages()) {
+      await page.screenshot({ path: `${config.shots}/failed-${++i}.png`, fullPage: true }).catch(() => {});
+    }
+  }
+  for (const complaint of complaints) console.error(complaint);
+  await browser.close().catch(() => {});
+  process.exit(1);
+}

@@ -1,0 +1,91 @@
+package web
+
+import (
+	"encoding/json"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mqttdoctor/diag/diagtest"
+)
+
+// e2ePassword is searched for in every page that the browser gets to see.
+const e2ePassword = "e2e-canary-9b1d4c" //nolint:gosec // made up
+
+// e2eConfig is what the browser scripts are told, as JSON in the environment.
+type e2eConfig struct {
+	Base     string `json:"base"`
+	Chromium string `json:"chromium"`
+	Modules  string `json:"modules"`
+	// Silent accepts connections and says nothing; Broker wants a password, which is not Password; Open lets anybody in.
+	Silent   string `json:"silent"`
+	Broker   string `json:"broker"`
+	Open     string `json:"open"`
+	Username string `json:"username"`
+	Password string `json:"password"`
+	// State is a file in which one script leaves what the next needs.
+	State string `json:"state"`
+	// Shots is a folder for pictures of what failed; empty: none.
+	Shots string `json:"shots"`
+}
+
+// startE2E starts a server on the real engine and everything that the scripts look at.
+func startE2E(t *testing.T) (*testServer, Config, e2eConfig) {
+	t.Helper()
+	chromium := diagtest.Require(t, "chromium", "chromium-browser", "google-chrome")
+	diagtest.Require(t, "node")
+	modules := diagtest.NodeModules(t, "playwright-core", "axe-core")
+	broker := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt"}, Users: map[string]string{"meter": "right"}})
+	open := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt", "ws"}})
+	c := testConfig(t)
+	c.Design = true
+	s := startServer(t, c, nil)
+	return s, c, e2eConfig{Base: s.base, Chromium: chromium, Modules: modules, Silent: diagtest.Peer(t, diagtest.Silent).URL("mqtt"),
+		Broker: broker.MQTT, Open: open.MQTT, Username: "meter", Password: e2ePassword,
+		State: filepath.Join(t.TempDir(), "state.json"), Shots: os.Getenv("MQTTDOCTOR_E2E_SHOTS")}
+}
+
+// node runs a script of e2e/ to its end.
+func (c e2eConfig) node(t *testing.T, script string) {
+	t.Helper()
+	data, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), diagtest.Require(t, "node"), filepath.Join("e2e", script))
+	cmd.Env = append(os.Environ(), "E2E="+string(data))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+	t.Logf("%s:\n%s", script, out)
+}
+
+// The whole way in a browser: the form, steps as they come, the report, its link elsewhere, without scripts, in Chinese,
+// and after a restart.
+func TestBrowserFromAddressToSharedReport(t *testing.T) {
+	s, c, e2e := startE2E(t)
+	e2e.node(t, "diagnose.mjs")
+	address := strings.TrimPrefix(s.base, "http://")
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(s.log.String(), e2ePassword) {
+		t.Error("the password is in the log")
+	}
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		t.Fatal(err)
+	}
+	c.Listen = address
+	startServer(t, c, nil)
+	e2e.node(t, "restarted.mjs")
+}
+
+// Every page in every state, with an accessibility checker, in both languages and themes, wide and narrow.
+func TestBrowserFindsNothingInTheWay(t *testing.T) {
+	_, _, e2e := startE2E(t)
+	e2e.node(t, "look.mjs")
+}
