@@ -389,7 +389,8 @@ type DeviceResult struct {
 	Unknown bool      `json:"unknown,omitempty"` // no answer came that would tell
 	Why     string    `json:"why,omitempty"`     // version, suites, server_name, key_size, root
 	Alert   *TLSAlert `json:"alert,omitempty"`
-	Version string    `json:"version,omitempty"`
+	Newest  string    `json:"newest,omitempty"`  // version that the device speaks
+	Version string    `json:"version,omitempty"` // as chosen
 	Suite   string    `json:"suite,omitempty"`
 }
 

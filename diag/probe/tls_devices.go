@@ -160,7 +160,7 @@ var tlsDevices = diag.Probe{
 
 // simulate says a device's hello, and judges what it would make of the answer and of the certificate.
 func simulate(ctx context.Context, env *diag.Env, r route, d device, asked *diag.TLSHandshake) diag.DeviceResult {
-	out := diag.DeviceResult{Device: d.name, Source: d.source}
+	out := diag.DeviceResult{Device: d.name, Source: d.source, Newest: versionName(d.versions[0])}
 	o := sayHello(ctx, env, r, d.name, d.hello(r.TLS.ServerName))
 	out.Version, out.Suite, out.Alert = o.Version, o.Suite, o.Alert
 	switch {

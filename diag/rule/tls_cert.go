@@ -25,8 +25,8 @@ func certExpired(v *diag.View) diag.Verdict {
 		return diag.Excluded(note)
 	}
 	f := certFinding(v, s, severity)
-	f.Args["days"] = days(s.Seen.Trust.Now.Sub(s.Seen.Leaf().NotAfter))
-	clocksAgree(v, s, &f)
+	f.Args["days"] = wholeDays(s.Seen.Trust.Now.Sub(s.Seen.Leaf().NotAfter))
+	clocksAgree(v, &f)
 	return diag.Holds(f)
 }
 
@@ -43,7 +43,7 @@ func certNotYetValid(v *diag.View) diag.Verdict {
 	}
 	f := certFinding(v, s, severity)
 	f.Args["interval"] = spanText(s.Seen.Leaf().NotBefore.Sub(s.Seen.Trust.Now))
-	clocksAgree(v, s, &f)
+	clocksAgree(v, &f)
 	return diag.Holds(f)
 }
 
@@ -148,7 +148,7 @@ func unknownCA(v *diag.View) diag.Verdict {
 		return diag.Excluded(note)
 	}
 	f := certFinding(v, s, severity)
-	f.Args["issuer"] = rootName(s.Seen)
+	f.Args["issuer"], f.Args["fingerprint"] = rootName(s.Seen), topServed(s.Seen).SHA256
 	if s.Seen.Trust.MissingName != "" {
 		// The chain ends below a root, and what is missing may be an intermediate of a known one.
 		f.Variant, f.Confidence, f.Readings = "open_end", diag.Likely, []diag.Code{"tls.incomplete_chain"}
@@ -161,11 +161,16 @@ func rootName(h *diag.TLSHandshake) string {
 	if h.Trust.MissingName != "" {
 		return h.Trust.MissingName
 	}
+	return topServed(h).Subject
+}
+
+// topServed is the certificate at the upper end of what was served.
+func topServed(h *diag.TLSHandshake) diag.CertFact {
 	served := h.Trust.Served(h.Chain)
 	if len(served) == 0 {
-		return h.Leaf().Issuer
+		return *h.Leaf()
 	}
-	return served[len(served)-1].Subject
+	return served[len(served)-1]
 }
 
 // missingFound tells whether a missing intermediate was found that leads to a root that the client trusts: then the server
@@ -222,7 +227,7 @@ func intermediateExpired(v *diag.View) diag.Verdict {
 	old, _ := pathExpired(s.Seen)
 	f := certFinding(v, s, severity)
 	f.Args["subject"], f.Args["not_after"], f.Args["fingerprint"] = old.Subject, dateText(old.NotAfter), old.SHA256
-	f.Args["days"] = days(s.Seen.Trust.Now.Sub(old.NotAfter))
+	f.Args["days"] = wholeDays(s.Seen.Trust.Now.Sub(old.NotAfter))
 	if s.Seen.Trust.Anchor != nil && s.Seen.Trust.Anchor.SHA256 == old.SHA256 {
 		f.Variant = "anchor" // the client's own copy of the root
 	}
@@ -346,14 +351,14 @@ func incompleteChain(v *diag.View) diag.Verdict {
 		return diag.Open()
 	}
 	f := certFinding(v, s, severity)
-	f.Args["issuer"] = s.Seen.Trust.MissingName
+	f.Args["issuer"], f.Args["subject"] = s.Seen.Trust.MissingName, ""
 	if s.Seen.Trust.Trusted() {
 		// This client has the missing one from elsewhere; others have not.
 		f.Severity, f.Variant = diag.SeverityWarning, s.Seen.Trust.CompletedBy
 		return diag.Holds(f)
 	}
 	fetched, _ := completing(v, s)
-	f.Args["url"] = fetched.Seen.URL
+	f.Args["url"], f.Args["subject"] = fetched.Seen.URL, fetched.Seen.Found[0].Subject
 	f.Evidence = append(f.Evidence, fetched.Step.Evidence...)
 	return diag.Holds(f)
 }
@@ -429,7 +434,7 @@ func certExpiring(v *diag.View) diag.Verdict {
 	}
 	c, _ := expiring(s.Seen)
 	f := certFinding(v, s, diag.SeverityWarning)
-	f.Args["days"], f.Args["not_after"], f.Args["subject"] = days(c.NotAfter.Sub(s.Seen.Trust.Now)), dateText(c.NotAfter), c.Subject
+	f.Args["days"], f.Args["not_after"], f.Args["subject"] = wholeDays(c.NotAfter.Sub(s.Seen.Trust.Now)), dateText(c.NotAfter), c.Subject
 	if c.SHA256 != s.Seen.Leaf().SHA256 {
 		f.Variant = "issuer"
 	}

@@ -88,8 +88,8 @@ func otherClock(v *diag.View, s diag.Sight[*diag.TLSHandshake]) (diag.Note, bool
 	return diag.N("because.clock_disagrees", "clock", dateText(found.other), "interval", spanText(found.other.Sub(found.local).Abs())), true
 }
 
-// clocksAgree adds to a finding about dates what other clocks say; without any, that nothing confirms ours.
-func clocksAgree(v *diag.View, _ diag.Sight[*diag.TLSHandshake], f *diag.Finding) {
+// clocksAgree adds to a finding about dates whose clock agrees with ours, if one was seen.
+func clocksAgree(v *diag.View, f *diag.Finding) {
 	for _, r := range readings(v) {
 		if r.other.Sub(r.local).Abs() <= clockMargin {
 			f.Args["server"] = r.source
@@ -99,6 +99,14 @@ func clocksAgree(v *diag.View, _ diag.Sight[*diag.TLSHandshake], f *diag.Finding
 }
 
 func days(d time.Duration) string { return strconv.Itoa(int(d / (24 * time.Hour))) }
+
+// wholeDays is empty under a day: "0 days" tells nothing.
+func wholeDays(d time.Duration) string {
+	if d < 24*time.Hour {
+		return ""
+	}
+	return days(d)
+}
 
 // spanText writes a span in the largest unit that says enough; its words are the same in every language.
 func spanText(d time.Duration) string {

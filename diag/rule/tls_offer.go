@@ -373,7 +373,7 @@ func deviceIncompatible(v *diag.View) diag.Verdict {
 		case r.OK:
 			good = append(good, r.Device)
 		default:
-			bad = append(bad, r.Device+" ("+r.Why+")")
+			bad = append(bad, r.Device+" ("+deviceReason(r)+")")
 		}
 	}
 	if len(bad) == 0 {
@@ -381,4 +381,22 @@ func deviceIncompatible(v *diag.View) diag.Verdict {
 	}
 	return diag.Holds(diag.Finding{Step: seen[0].Step.ID, Evidence: seen[0].Step.Evidence, Args: diag.Args{
 		"bad": strings.Join(bad, "; "), "good": strings.Join(good, "; "), "count": strconv.Itoa(len(bad)), "total": strconv.Itoa(len(bad) + len(good))}})
+}
+
+// deviceReason is a fact that says the same in every language: what the device has, or what it was told.
+func deviceReason(r diag.DeviceResult) string {
+	switch r.Why {
+	case "version":
+		return r.Newest
+	case "server_name":
+		return "SNI −"
+	case "key_size":
+		return "RSA < 2048"
+	case "root":
+		return "ISRG Root −"
+	}
+	if r.Alert != nil {
+		return r.Alert.Name
+	}
+	return r.Why
 }

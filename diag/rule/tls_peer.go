@@ -89,6 +89,9 @@ func tlsRequired(v *diag.View) diag.Verdict {
 	f := diag.Finding{Step: found.Step.ID, Evidence: found.Step.Evidence,
 		Args: diag.Args{"found": v.Target.URLFor(a.Transport, v.Target.Port, pathOf(a)), "transport": string(a.Transport)}}
 	if asked, ok := askedConnect(v); ok {
+		if asked.Seen.Alert != nil {
+			f.Args["alert"] = asked.Seen.Alert.String()
+		}
 		f.Evidence = append(slices.Clone(asked.Step.Evidence), f.Evidence...)
 	}
 	switch {
