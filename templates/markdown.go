@@ -49,7 +49,7 @@ func (r RunPage) Markdown() string {
 			if s.Subject != "" {
 				name += " " + mdCode(s.Subject)
 			}
-			line("| ", mdCell(r.W("status."+string(s.Status))), " | ", name, " | ", mdCell(s.Summary+s.SkippedBecause), " | ",
+			line("| ", mdCell(r.statusWord(s)), " | ", name, " | ", mdCell(s.Summary+s.SkippedBecause), " | ",
 				mdCell(r.Duration(s.DurationMS)), " |")
 		}
 	}

@@ -31,6 +31,14 @@ func stationIcon(state string) string {
 	return ""
 }
 
+// statusIcon is the shape of a step's result.
+func statusIcon(s catalogue.StepView) string {
+	if shown := shownAs(s); shown != "tried" {
+		return shown
+	}
+	return "info"
+}
+
 func severityIcon(s diag.Severity) string {
 	switch s {
 	case diag.SeverityCritical:

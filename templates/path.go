@@ -27,13 +27,37 @@ var asked = map[diag.Layer][]string{
 	diag.LayerMsg:  {"msg.filter", "msg.subscribe", "msg.roundtrip", "msg.roundtrip_qos2", "msg.publish"},
 }
 
+// variations are checks that change one thing of what was asked, to narrow a cause down. That such a thing does not work
+// is no fault, and is shown as what it is: something that was tried.
+var variations = []diag.ProbeID{"peer.transports", "peer.paths", "tcp.ports", "tcp.proxy_header", "tls.names",
+	"tls.without_sni", "tls.no_client_cert", "tls.alpn", "ws.paths", "ws.origin", "ws.subprotocols", "ws.redirect", "mqtt.older",
+	"mqtt.versions", "mqtt.without_credentials", "mqtt.other_client_id", "mqtt.keepalive", "mqtt.short_connect"}
+
+// shownAs is how a step's result is shown: its status, or tried.
+func shownAs(s catalogue.StepView) string {
+	if (s.Status == diag.StatusWarned || s.Status == diag.StatusFailed) && slices.Contains(variations, s.Check) {
+		return "tried"
+	}
+	return string(s.Status)
+}
+
+// statusWord is that in words.
+func (p Page) statusWord(s catalogue.StepView) string {
+	if shown := shownAs(s); shown == "tried" {
+		return p.T("run.tried")
+	}
+	return p.W("status." + string(s.Status))
+}
+
 // pathNodes draws the path picture from what was seen: a station is passed only where its check passed.
 func (r RunPage) pathNodes() []pathNode {
 	scheme := r.scheme()
 	nodes := []pathNode{{id: "you", icon: "you", state: "passed", detail: r.Report.Vantage.Name}}
 	for _, layer := range []diag.Layer{diag.LayerDNS, diag.LayerNet, diag.LayerTCP, diag.LayerTLS, diag.LayerWS,
 		diag.LayerMQTT, diag.LayerMsg} {
-		if (layer == diag.LayerTLS && !scheme.UsesTLS()) || (layer == diag.LayerWS && !scheme.IsWebSocket()) {
+		switch {
+		case layer == diag.LayerTLS && !scheme.UsesTLS(), layer == diag.LayerWS && !scheme.IsWebSocket(),
+			layer == diag.LayerDNS && r.literal(): // not on the way
 			continue
 		}
 		n := pathNode{id: string(layer), icon: string(layer)}

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"math"
+	"net"
 	"net/url"
 	"slices"
 	"sort"
@@ -91,6 +92,12 @@ func (r RunPage) host() string {
 		return u.Host
 	}
 	return r.Report.Target.URL
+}
+
+// literal tells whether the target's host is an address, so that no name is looked up.
+func (r RunPage) literal() bool {
+	u, err := url.Parse(r.Report.Target.URL)
+	return err == nil && net.ParseIP(u.Hostname()) != nil
 }
 
 func (r RunPage) scheme() diag.Scheme {

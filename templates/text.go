@@ -109,9 +109,8 @@ func htmlLang(lang catalogue.Lang) string {
 // Duration words a time in milliseconds with the digits that carry meaning.
 func (p Page) Duration(ms float64) string {
 	switch {
-	case ms < 0:
-		ms = 0
-		fallthrough
+	case ms < 0.1: // finer than people need, and never "0"
+		return p.T("unit.ms", "n", "<0.1")
 	case ms < 10:
 		return p.T("unit.ms", "n", strconv.FormatFloat(ms, 'f', 1, 64))
 	case ms < 999.5:

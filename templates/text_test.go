@@ -166,10 +166,25 @@ func TestSymptomGroupsHoldEverySymptomOnce(t *testing.T) {
 
 func TestDurationsCarryTheDigitsThatMatter(t *testing.T) {
 	p := Page{Lang: catalogue.English}
-	for ms, want := range map[float64]string{-1: "0.0 ms", 0.04: "0.0 ms", 3.14: "3.1 ms", 44.9: "45 ms", 998: "998 ms",
+	for ms, want := range map[float64]string{-1: "<0.1 ms", 0.04: "<0.1 ms", 3.14: "3.1 ms", 44.9: "45 ms", 998: "998 ms",
 		1234: "1.23 s", 12_345: "12.3 s", 61_000: "1 min 1 s"} {
 		if got := p.Duration(ms); got != want {
 			t.Errorf("Duration(%v) = %q, want %q", ms, got, want)
+		}
+	}
+}
+
+// A number sign after a blank begins a comment in YAML, and would cut a text short.
+func TestNoTextIsCutByAComment(t *testing.T) {
+	for _, lang := range catalogue.Langs {
+		data, err := i18nFiles.ReadFile("i18n/" + string(lang) + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(data), "\n") {
+			if !strings.HasPrefix(line, "#") && strings.Contains(line, " #") && !strings.HasSuffix(line, `"`) {
+				t.Errorf("%s.yaml:%d: quote this text: %s", lang, i+1, line)
+			}
 		}
 	}
 }

@@ -16,8 +16,8 @@ if (field && hint) {
     const [, typed, rest] = /^(?:([a-z0-9+.-]*):\/\/)?(.*)$/i.exec(raw);
     const [authority] = rest.split(/[/?#]/, 1);
     const host = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(authority.slice(authority.lastIndexOf("@") + 1));
-    if (!host || !host[1]) return { typed, incomplete: true };
-    const port = host[2];
+    const port = host?.[2];
+    if (!host || !host[1] || Number(port) > 65535) return { typed, incomplete: true };
     const scheme = typed === undefined ? ports.get(port) ?? "mqtt" : aliases.get(typed.toLowerCase());
     let path = rest.slice(authority.length);
     if (scheme?.startsWith("ws") && !path) path = form.elements["target.ws.path"].value || "/mqtt";

@@ -8,6 +8,14 @@ if (form) {
     if (event.target.name === "plan.symptom" && help) help.textContent = event.target.dataset.help ?? "";
   });
 
+  // A complaint goes as soon as its field changes: whether it is right now is for the server to say.
+  form.addEventListener("input", (event) => {
+    if (event.target.getAttribute("aria-invalid") !== "true") return;
+    event.target.removeAttribute("aria-invalid");
+    const message = document.getElementById("error-" + event.target.name);
+    if (message) message.hidden = true;
+  });
+
   const buttons = [...form.querySelectorAll("[data-submit]")];
   const busy = (on) => {
     for (const button of buttons) {
