@@ -633,6 +633,9 @@ func notMQTT(v *diag.View) diag.Verdict {
 	if up, ok := askedUpgrade(v); ok && up.Seen.HTTP() {
 		return diag.Excluded(diag.N("because.http_answered", "status", statusOf(up.Seen)))
 	}
+	if s, ok := httpBehindSilence(v); ok {
+		return diag.Excluded(diag.N("because.http_answered", "status", s.Seen.MQTT.Banner))
+	}
 	protocol, banner, step, evidence := foreign(v)
 	if protocol == "" {
 		var ok bool

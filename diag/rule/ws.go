@@ -28,7 +28,7 @@ var wsRules = []diag.Rule{
 		When:       wsRedirect},
 	{Code: "ws.bad_gateway", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 9110 15.6"},
-		Awaits:     []diag.ProbeID{checkWS, "ws.paths"},
+		Awaits:     []diag.ProbeID{checkWS, "ws.paths", "tcp.ports"},
 		LookAlikes: []diag.Code{"ws.wrong_path", "ws.upgrade_stripped", "ws.not_websocket"},
 		Hides:      []diag.Code{"tcp.wrong_port"},
 		When:       wsBadGateway},
@@ -172,10 +172,24 @@ func wsBadGateway(v *diag.View) diag.Verdict {
 	if !ok {
 		return no
 	}
-	if up.Seen.Status < http.StatusBadGateway || up.Seen.Status > http.StatusGatewayTimeout {
+	if !isGateway(up.Seen) {
 		return diag.Excluded(diag.N("because.http_status", "status", statusOf(up.Seen)))
 	}
-	return diag.Holds(wsFinding(up))
+	if ownPortUpgrades(v) {
+		return diag.Excluded(diag.N("because.own_port_upgrades"))
+	}
+	f := wsFinding(up)
+	if up.Seen.Status == http.StatusBadGateway {
+		// A broker that ends the connection at a request without Upgrade (mosquitto) makes its proxy say 502 too.
+		f.Confidence = diag.Likely
+		f.Readings = []diag.Code{"ws.upgrade_stripped"}
+	}
+	return diag.Holds(f)
+}
+
+// isGateway tells a status with which a proxy says that what is behind it did not answer well.
+func isGateway(o *diag.WSUpgrade) bool {
+	return o.Status >= http.StatusBadGateway && o.Status <= http.StatusGatewayTimeout
 }
 
 func wsOriginRejected(v *diag.View) diag.Verdict {
@@ -187,6 +201,7 @@ func wsOriginRejected(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.upgraded"))
 	}
 	sights := attempts(v, diag.PurposeOrigin)
+	slices.SortStableFunc(sights, func(a, b diag.Sight[*diag.Attempt]) int { return cmp.Compare(a.Seen.Label, b.Seen.Label) }) // "-", none, first
 	found, works := first(sights, func(a *diag.Attempt) bool { return a.WS != nil && a.WS.Outcome == diag.OutcomeOK })
 	if !works {
 		if len(sights) > 0 {
@@ -265,7 +280,7 @@ func wsWrongPath(v *diag.View) diag.Verdict {
 
 // explained tells whether the declined upgrade has a better reason than its path.
 func explained(v *diag.View, up *diag.WSUpgrade) (diag.Note, bool) {
-	if up.Status >= 300 && up.Status < 400 || up.Status >= 502 && up.Status <= 504 {
+	if up.Status >= 300 && up.Status < 400 || isGateway(up) && !ownPortUpgrades(v) {
 		return diag.N("because.http_status", "status", statusOf(up)), true
 	}
 	if _, ok := first(attempts(v, diag.PurposeOrigin), upgraded); ok {
@@ -442,6 +457,14 @@ func otherWSReason(v *diag.View, o *diag.WSUpgrade) (diag.Note, bool) {
 func wsNotWebSocket(v *diag.View) diag.Verdict {
 	up, no, ok := declined(v)
 	if !ok {
+		if s, speaksHTTP := httpBehindSilence(v); speaksHTTP {
+			f := wsFinding(up)
+			delete(f.Args, "status")
+			f.Variant, f.Confidence = "silent", diag.Likely
+			f.Readings = []diag.Code{"ws.bad_gateway", "ws.upgrade_stripped"}
+			f.Evidence = append(f.Evidence, s.Step.Evidence...)
+			return diag.Holds(f)
+		}
 		return no
 	}
 	if note, more := otherWSReason(v, up.Seen); more {
@@ -454,6 +477,18 @@ func wsNotWebSocket(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.http_status", "status", statusOf(up.Seen)))
 	}
 	return diag.Holds(wsFinding(up))
+}
+
+// httpBehindSilence is an HTTP answer to bytes that are no HTTP, on a listener that left the upgrade without an answer: a web
+// server that waits for what stands behind it.
+func httpBehindSilence(v *diag.View) (diag.Sight[*diag.Attempt], bool) {
+	up, ok := askedUpgrade(v)
+	if !ok || up.Seen.HTTP() || up.Seen.Outcome == diag.OutcomeOther || up.Seen.Outcome == diag.OutcomeOK {
+		return diag.Sight[*diag.Attempt]{}, false
+	}
+	return first(attempts(v, diag.PurposeRaw, diag.PurposePlain, diag.PurposeTLS), func(a *diag.Attempt) bool {
+		return a.Transport.UsesTLS() == v.Target.Scheme.UsesTLS() && a.MQTT != nil && a.MQTT.Speaks == "http"
+	})
 }
 
 func wsTextFrames(v *diag.View) diag.Verdict {
