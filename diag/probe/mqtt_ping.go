@@ -10,7 +10,9 @@ import (
 // round trip through the broker's own loop.
 var mqttPing = diag.Probe{
 	ID: "mqtt.ping", Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
-	Needs: []diag.ProbeID{checkMQTT},
+	// Not beside the SUBSCRIBE: two small answers at once would be held back by the broker's Nagle algorithm, and the
+	// SUBACK is what everything else waits for.
+	Needs: []diag.ProbeID{checkMQTT, checkSubscribe},
 	Ready: needSession,
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
 		s, ok := borrowMain(env)

@@ -33,7 +33,7 @@ func dialTCP(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect, net
 		if !errors.Is(result.Err, netprobe.ErrUnsupported) {
 			env.Conns.Add()
 			describeTCP(o, result)
-			return o, conn
+			return o, ackQuickly(conn)
 		}
 	}
 	begun := time.Now()
@@ -41,7 +41,7 @@ func dialTCP(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect, net
 	o.RTT = time.Since(begun)
 	if err == nil {
 		o.Outcome = diag.OutcomeOK
-		return o, conn
+		return o, ackQuickly(conn)
 	}
 	o.Error = err.Error()
 	switch {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -32,7 +33,7 @@ func BenchmarkHealthyRun(b *testing.B) {
 	diagtest.Require(b, "mosquitto")
 	path := diagtest.LatencyPath(b, oneWay)
 	ca := diagtest.NewCA(b, "bench CA")
-	cert := ca.Issue(b, diagtest.CertOptions{Names: []string{benchHost}})
+	cert := ca.Issue(b, diagtest.CertOptions{Names: []string{benchHost, path.Right.IPv4}})
 	path.SetDelay(0) // while the broker starts
 	broker := diagtest.Mosquitto(b, diagtest.MosquittoOptions{Netns: path.Right, Host: path.Right.IPv4, Cert: cert, CA: ca})
 	var resolver *diagtest.DNSPeer
@@ -49,7 +50,7 @@ func BenchmarkHealthyRun(b *testing.B) {
 	}
 	out := path.Left.Rerun(b, "BENCH_URLS="+strings.Join(broker.URLs(), " "), "BENCH_CA="+caFile, "BENCH_RESOLVER="+resolver.Addr)
 	for _, line := range strings.Split(out, "\n") {
-		if strings.HasPrefix(line, "Benchmark") {
+		if strings.HasPrefix(line, "Benchmark") || os.Getenv("BENCH_STEPS") != "" {
 			b.Log(line)
 		}
 	}
@@ -105,7 +106,7 @@ func measureScheme(b *testing.B, address, ca string) {
 		ratios = append(ratios, float64(report.Duration)/float64(floor))
 		if os.Getenv("BENCH_STEPS") != "" {
 			for _, s := range report.Steps {
-				b.Logf("%6d %6d ms %-40s %s", s.StartedAt.Sub(report.Steps[0].StartedAt).Milliseconds(), s.Duration.Milliseconds(), s.ID, s.Status)
+				fmt.Fprintf(stepLog(), "%6d %6d ms %-40s %s\n", s.StartedAt.Sub(report.Steps[0].StartedAt).Milliseconds(), s.Duration.Milliseconds(), s.ID, s.Status)
 			}
 		}
 	}
@@ -117,4 +118,13 @@ func measureScheme(b *testing.B, address, ca string) {
 func median(v []float64) float64 {
 	slices.Sort(v)
 	return v[len(v)/2]
+}
+
+// stepLog is where BENCH_STEPS=FILE lists each step's start and duration.
+func stepLog() *os.File {
+	file, err := os.OpenFile(os.Getenv("BENCH_STEPS"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return os.Stderr
+	}
+	return file
 }
