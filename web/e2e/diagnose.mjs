@@ -38,9 +38,12 @@ await page.routeWebSocket(/\/live\?/, (socket) => {
   const cut = { after, seqs: [] };
   cuts.push(cut);
   server.onMessage((message) => {
+    if (cut.over) return;
     cut.seqs.push(JSON.parse(message).seq);
     socket.send(message);
-    if (cuts.length === 1 && cut.seqs.length === 2) socket.close({ code: 1012 });
+    if (cuts.length > 1 || cut.seqs.length < 2) return;
+    cut.over = true;
+    socket.close({ code: 1012 });
   });
 });
 await page.addInitScript(() => {
