@@ -70,7 +70,6 @@ var tlsNames = diag.Probe{
 		}
 		return variant(ctx, env, askedRoute(env.Target, address).with(diag.PurposeSNI, s.Name, func(r *route) {
 			r.TLS.ServerName, r.MQTT.Credentials, r.WS.NoHeaders = s.Name, false, true
-			r.TLS.NoCert = false
 		}))
 	},
 }

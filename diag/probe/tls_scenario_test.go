@@ -1,11 +1,9 @@
 package probe_test
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -36,48 +34,8 @@ func tlsRun(t *testing.T, in diag.TargetInput, pin diag.PlanInput, change func(*
 	if change != nil {
 		change(&env)
 	}
-	plan := diag.MakePlan(target, opts, withStandIns())
+	plan := diag.MakePlan(target, opts, probe.All)
 	return (&diag.Runner{Rules: rule.All}).Run(t.Context(), plan, env, diag.Report{ID: "test"}, func(diag.Event) {})
-}
-
-// withStandIns is every probe, with the simplest form of those that are not there yet.
-func withStandIns() []diag.Probe {
-	all := slices.Clone(probe.All)
-	ids := probe.IDs()
-	if !slices.Contains(ids, "dns.resolve") {
-		all = append(all, diag.Probe{ID: "dns.resolve", Layer: diag.LayerDNS, Run: func(_ context.Context, env *diag.Env, _ diag.Subject) diag.Result {
-			addresses := []string{env.Target.Host}
-			if env.Target.Host == "localhost" {
-				addresses = []string{"127.0.0.1"}
-			}
-			return diag.Passed(&diag.Resolution{Name: env.Target.Host, Outcome: diag.OutcomeOK, Addresses: addresses}, diag.N("x"))
-		}, Depth: diag.DepthQuick})
-	}
-	if !slices.Contains(ids, "tcp.connect") {
-		all = append(all, diag.Probe{ID: "tcp.connect", Layer: diag.LayerTCP, Needs: []diag.ProbeID{"dns.resolve"}, Depth: diag.DepthQuick,
-			Subjects: func(v *diag.View) []diag.Subject {
-				var out []diag.Subject
-				for _, s := range diag.Seen[*diag.Resolution](v) {
-					for _, a := range s.Seen.Addresses {
-						out = append(out, diag.Subject{Name: net.JoinHostPort(a, strconv.Itoa(int(v.Target.Port)))})
-					}
-				}
-				return out
-			},
-			Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
-				o := &diag.TCPConnect{Purpose: diag.PurposeAsked, Address: s.Name, Outcome: diag.OutcomeOK}
-				begun := time.Now()
-				conn, err := env.Dial(ctx, "tcp", s.Name)
-				o.RTT = time.Since(begun)
-				if err != nil {
-					o.Outcome = diag.OutcomeRefused
-					return diag.Failed(o, diag.N("x"), nil)
-				}
-				env.Stash.Put(diag.StashTCP+s.Name, conn)
-				return diag.Passed(o, diag.N("x"))
-			}})
-	}
-	return all
 }
 
 // tlsCase is a scenario: the root cause that must be named, what else is true, and nothing more.

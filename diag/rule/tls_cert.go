@@ -95,8 +95,9 @@ func onlyWildcardDepth(names []string, name string) bool {
 
 // workingName is a name of the certificate with which the whole way works.
 func workingName(v *diag.View) (string, bool) {
-	s, ok := first(attempts(v, diag.PurposeSNI), func(a *diag.Attempt) bool {
-		return trustedFully(a.TLS) && (a.Accepted() || a.SpeaksMQTT() && a.MQTT.CredentialsWithheld)
+	s, ok := first(diag.SeenBy[*diag.Attempt](v, checkNames), func(a *diag.Attempt) bool {
+		// The login stays at home in these tries; that a broker wants one is no fault of the name.
+		return trustedFully(a.TLS) && (a.Accepted() || a.SpeaksMQTT() && v.Target.Credentials())
 	})
 	if !ok {
 		return "", false
