@@ -115,9 +115,11 @@ func overall(v *View, c Conclusion) Overall {
 }
 
 // unexplained tells whether a step failed in a layer of which no finding speaks: something is wrong, and we do not know what.
+// An address that cannot be reached beside one that can is judged by the rules alone: it may be this machine that has no IPv6.
 func unexplained(v *View, c Conclusion) bool {
 	return slices.ContainsFunc(v.Steps, func(s Step) bool {
-		return s.Status == StatusFailed && !slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Layer == s.Layer })
+		_, address := s.Observation.(*TCPConnect)
+		return s.Status == StatusFailed && !address && !slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Layer == s.Layer })
 	})
 }
 

@@ -363,7 +363,12 @@ func byAddress(v *diag.View) (good, bad []string) {
 		switch s.Seen.Outcome {
 		case diag.OutcomeOK:
 			good = append(good, s.Seen.Address)
-		case diag.OutcomeRefused, diag.OutcomeSilent, diag.OutcomeICMP, diag.OutcomeUnreachable, diag.OutcomeReset:
+		case diag.OutcomeUnreachable:
+			// Without an ICMP error from elsewhere it is this machine that has no route: it has no IPv6, most often.
+			if s.Seen.ICMPFamily != 0 {
+				bad = append(bad, s.Seen.Address)
+			}
+		case diag.OutcomeRefused, diag.OutcomeSilent, diag.OutcomeICMP, diag.OutcomeReset:
 			bad = append(bad, s.Seen.Address)
 		}
 	}
