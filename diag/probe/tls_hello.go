@@ -162,7 +162,7 @@ var helloRetryRandom = [32]byte{0xCF, 0x21, 0xAD, 0x74, 0xE5, 0x9A, 0x61, 0x11, 
 func parseServerHello(b []byte) (serverHello, bool) {
 	var message []byte
 	for len(message) < 4 || len(message) < 4+int24(message[1:]) { // it may be split over records
-		if len(b) < 5 || b[0] != 0x16 || b[1] != 3 {
+		if len(b) < 5 || b[0] != 0x16 || b[1] != 3 || b[2] > 4 {
 			return serverHello{}, false
 		}
 		n := int(binary.BigEndian.Uint16(b[3:]))
