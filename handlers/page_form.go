@@ -61,9 +61,11 @@ func readForm(w http.ResponseWriter, r *http.Request) (*typedForm, error) {
 // formValues are the fields, with the text of an uploaded file in place of its field's.
 func formValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	err := r.ParseMultipartForm(maxForm)
-	if errors.Is(err, http.ErrNotMultipart) {
-		err = r.ParseForm()
+	err := r.ParseForm() // first, since the other forgets this one's error
+	if err == nil {
+		if err = r.ParseMultipartForm(maxForm); errors.Is(err, http.ErrNotMultipart) {
+			err = nil
+		}
 	}
 	var tooLarge *http.MaxBytesError
 	switch {

@@ -116,6 +116,7 @@ func (l *livePage) render(e diag.Event) ([]byte, error) {
 	if view.Step != nil {
 		add(templates.StepHome(*view.Step), "append", templates.Step(l.page, *view.Step))
 	}
+	add("tried-title", "replace", templates.TriedTitle(l.page))
 	add("verdict", "replace", templates.Verdict(l.page))
 	add("path", "replace", templates.Path(l.page))
 	add("progress", "replace", templates.ProgressBar(l.page))

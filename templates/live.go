@@ -81,10 +81,19 @@ func (r RunPage) changes(before, after []pathNode) string {
 	return strings.Join(said, " ")
 }
 
+// The lists beside those of the layers.
+const (
+	homeSkipped = "steps-skipped"
+	homeTried   = "steps-tried"
+)
+
 // StepHome is the id of the list that a step stands in.
 func StepHome(s catalogue.StepView) string {
-	if s.Status == diag.StatusSkipped {
-		return "steps-skipped"
+	switch {
+	case s.Status == diag.StatusSkipped:
+		return homeSkipped
+	case isVariation(s):
+		return homeTried
 	}
 	return "steps-" + string(s.Layer)
 }

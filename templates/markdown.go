@@ -43,15 +43,18 @@ func (r RunPage) Markdown() string {
 	line()
 	line("| ", strings.Join([]string{r.T("md.status"), r.T("md.step"), r.T("md.seen"), r.T("md.time")}, " | "), " |")
 	line("|---|---|---|---|")
+	var rows []catalogue.StepView
 	for _, layer := range diag.Layers {
-		for _, s := range r.stepsOf(layer) {
-			name := mdCell(s.Title)
-			if s.Subject != "" {
-				name += " " + mdCode(s.Subject)
-			}
-			line("| ", mdCell(r.statusWord(s)), " | ", name, " | ", mdCell(s.Summary+s.SkippedBecause), " | ",
-				mdCell(r.Duration(s.DurationMS)), " |")
+		rows = append(rows, r.stepsOf(layer)...)
+	}
+	rows = append(rows, r.tried()...)
+	for _, s := range rows {
+		name := mdCell(s.Title)
+		if s.Subject != "" {
+			name += " " + mdCode(s.Subject)
 		}
+		line("| ", mdCell(r.statusWord(s)), " | ", name, " | ", mdCell(s.Summary+s.SkippedBecause), " | ",
+			mdCell(r.Duration(s.DurationMS)), " |")
 	}
 	line()
 	for _, pair := range r.settings() {

@@ -1,6 +1,8 @@
 package templates
 
 import (
+	"strings"
+
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
 )
@@ -83,4 +85,9 @@ func secretLabel(name string) string {
 		return "field.ws_headers"
 	}
 	return "field.password"
+}
+
+// shortSource is an address as people say it.
+func shortSource(address string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(address, "https://"), "www."), "/")
 }

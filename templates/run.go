@@ -142,39 +142,23 @@ func (r RunPage) now() *catalogue.StepView {
 	return nil
 }
 
-// group is the steps of one layer that ran.
-type group struct {
-	layer diag.Layer
-	hosts []hostGroup
-	n     int
-}
-
-// hostGroup is what ran of a layer on one host.
-type hostGroup struct {
-	host  string
-	steps []catalogue.StepView
-}
-
-// stepsOf are the steps of a layer that ran or run, in the order in which they began.
+// stepsOf are the steps of a layer that ran or run and go the user's way, in the order in which they began.
 func (r RunPage) stepsOf(layer diag.Layer) []catalogue.StepView {
+	return r.stepsIn("steps-" + string(layer))
+}
+
+// tried are the steps that varied something, and skipped those that did not run.
+func (r RunPage) tried() []catalogue.StepView   { return r.stepsIn(homeTried) }
+func (r RunPage) skipped() []catalogue.StepView { return r.stepsIn(homeSkipped) }
+
+func (r RunPage) stepsIn(home string) []catalogue.StepView {
 	var steps []catalogue.StepView
 	for _, s := range r.Report.Steps {
-		if s.Layer == layer && s.Status != diag.StatusSkipped {
+		if StepHome(s) == home {
 			steps = append(steps, s)
 		}
 	}
 	sort.SliceStable(steps, func(i, j int) bool { return steps[i].StartedAt.Before(steps[j].StartedAt) })
-	return steps
-}
-
-// skipped are the steps that did not run.
-func (r RunPage) skipped() []catalogue.StepView {
-	var steps []catalogue.StepView
-	for _, s := range r.Report.Steps {
-		if s.Status == diag.StatusSkipped {
-			steps = append(steps, s)
-		}
-	}
 	return steps
 }
 

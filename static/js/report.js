@@ -5,6 +5,7 @@ document.addEventListener("click", (event) => {
     const folds = [...document.querySelectorAll("#steps .steps details")];
     const opening = folds.some((fold) => !fold.open);
     for (const fold of folds) fold.open = opening;
+    for (const list of document.querySelectorAll("#steps > details")) list.open = opening;
     const other = all.dataset.close;
     all.dataset.close = all.textContent;
     all.textContent = other;
@@ -34,7 +35,7 @@ document.addEventListener("focusin", (event) => {
 function unfold(hash) {
   const step = hash.length > 1 && document.getElementById(decodeURIComponent(hash.slice(1)));
   if (!step) return;
-  step.closest("#skipped")?.setAttribute("open", "");
+  step.closest(".skipped")?.setAttribute("open", "");
   step.querySelector("details")?.setAttribute("open", "");
 }
 
