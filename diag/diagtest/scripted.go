@@ -429,12 +429,14 @@ func (s *session) subscribe(p *v5.Subscribe) {
 			s.mu.Unlock()
 		}
 	}
+	// What is retained from now on comes by the subscription itself: looked up after the SUBACK, it could come twice.
+	retained := b.Retained()
 	s.send(&v5.Suback{PacketID: p.PacketID, Reasons: codes, Properties: &v5.Properties{}})
 	for i, asked := range p.Subscriptions {
 		if codes[i] > 2 || asked.RetainHandling == 2 || strings.HasPrefix(asked.Topic, "$share/") {
 			continue
 		}
-		for topic, payload := range b.Retained() {
+		for topic, payload := range retained {
 			if topicMatches(asked.Topic, topic) {
 				s.deliver(&v5.Publish{Topic: topic, Payload: payload, QoS: codes[i], Retain: true})
 			}
