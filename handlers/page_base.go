@@ -73,7 +73,7 @@ func (h *Handlers) show(w http.ResponseWriter, r *http.Request, status int, c te
 // errorPage shows an error to a person: one sentence in the reader's language, and what to do next.
 func (h *Handlers) errorPage(w http.ResponseWriter, r *http.Request, p Problem) {
 	page := h.page(w, r)
-	page.Path = "/" // the language links lead to something that is there
+	page.Path, page.Nowhere = "/", true // the language links lead to something that is there
 	page.NoIndex = true
 	c := templates.Error(templates.ErrorPage{Page: page, Status: p.Status, Code: p.Code, Message: p.Message, Fields: p.Fields,
 		RetryAfter: p.RetryAfter})

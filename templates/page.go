@@ -27,6 +27,8 @@ type Page struct {
 	NoIndex bool
 	// Standalone tells that the page is a file of its own: no scripts, links or addresses of this server.
 	Standalone bool
+	// Nowhere tells that the page is none of the navigation's, whatever its Path.
+	Nowhere bool
 	// Design shows the link to the component gallery.
 	Design bool
 }
@@ -90,6 +92,9 @@ func (p Page) asset(name string) string {
 	}
 	return p.Asset(name)
 }
+
+// at tells whether this is the page of a path of the navigation.
+func (p Page) at(path string) bool { return p.Path == path && !p.Nowhere }
 
 // nextTheme is what the theme button changes to: as the system, light, dark, and round again.
 func (p Page) nextTheme() string {

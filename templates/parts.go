@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"regexp"
 	"strings"
 
 	"mqttdoctor/diag"
@@ -90,4 +91,28 @@ func secretLabel(name string) string {
 // shortSource is an address as people say it.
 func shortSource(address string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(address, "https://"), "www."), "/")
+}
+
+var openPlace = regexp.MustCompile(`\{([a-z_]+)\}`)
+
+// textPart is a piece of a text whose facts are left open.
+type textPart struct {
+	text  string
+	place bool // the name of a fact
+}
+
+func splitPlaces(text string) []textPart {
+	var parts []textPart
+	at := 0
+	for _, m := range openPlace.FindAllStringSubmatchIndex(text, -1) {
+		if m[0] > at {
+			parts = append(parts, textPart{text: text[at:m[0]]})
+		}
+		parts = append(parts, textPart{text: text[m[2]:m[3]], place: true})
+		at = m[1]
+	}
+	if at < len(text) {
+		parts = append(parts, textPart{text: text[at:]})
+	}
+	return parts
 }

@@ -1,0 +1,78 @@
+// Takes pictures of every page in every state, in both languages and themes, wide and narrow:
+//
+//   go run ./cmd/mqttdoctor serve --design --open=false --listen 127.0.0.1:8099 --data /tmp/shots-data &
+//   node .ci/screenshots.mjs http://127.0.0.1:8099 /tmp/shots [name …]
+//
+// Names choose pages; without any, all are taken. It needs chromium and the packages of .ci/package.json.
+import fs from "node:fs";
+import { createRequire } from "node:module";
+
+const modules = process.env.MQTTDOCTOR_NODE_MODULES ?? new URL("./node_modules", import.meta.url).pathname;
+const { chromium } = createRequire(modules + "/")("playwright-core");
+const [base, out, ...only] = process.argv.slice(2);
+if (!base || !out) {
+  console.error("usage: node screenshots.mjs BASE FOLDER [name …]");
+  process.exit(2);
+}
+
+const sample = (name) => (page) => page.goto(`${base}/design?sample=${encodeURIComponent(name)}`);
+const demo = (id) => async (page) => {
+  await page.goto(base + "/");
+  await page.locator(`form[action="/demo/${id}"] button`).click();
+  await page.waitForSelector('#run:not([data-state="running"])', { timeout: 60000 });
+};
+const field = (page, name) => page.locator(`[name="${name}"]`);
+
+const pages = {
+  home: (page) => page.goto(base + "/"),
+  "home-panels": async (page) => {
+    await page.goto(base + "/");
+    await field(page, "target.url").fill("wss://meter:secret@broker.example.com");
+    await field(page, "target.url").press("Tab");
+    await page.evaluate(() => { for (const panel of document.querySelectorAll(".panel")) panel.open = true; });
+  },
+  "home-errors": async (page) => {
+    await page.goto(base + "/");
+    await field(page, "target.url").fill("mqtts://broker.example.com:99999");
+    await page.locator("#panel-client summary").click();
+    await field(page, "target.keepalive_s").fill("often");
+    await page.locator(".ask [data-submit]").click();
+    await page.waitForSelector(".problems");
+  },
+  causes: (page) => page.goto(base + "/causes"),
+  "not-found": (page) => page.goto(base + "/nothing-here"),
+  design: (page) => page.goto(base + "/design"),
+  "demo-healthy": demo("healthy-tls"),
+  "demo-expired": demo("expired-certificate"),
+  "demo-password": demo("wrong-password"),
+  "demo-drop": demo("silent-drop"),
+  "report-open": async (page) => {
+    await sample("broken")(page);
+    await page.evaluate(() => { for (const fold of document.querySelectorAll("details:not(.again)")) fold.open = true; });
+  },
+};
+for (const name of ["broken", "broken, secrets gone", "attention", "healthy", "inconclusive", "canceled", "interrupted", "running",
+  "running, cause seen", "just begun"]) {
+  pages["sample-" + name.replaceAll(/\W+/g, "-")] = sample(name);
+}
+
+fs.mkdirSync(out, { recursive: true });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync"],
+});
+for (const [name, visit] of Object.entries(pages)) {
+  if (only.length && !only.includes(name)) continue;
+  for (const lang of ["en", "zh"]) for (const colorScheme of ["light", "dark"]) for (const width of [1280, 360]) {
+    const context = await browser.newContext({ locale: lang === "zh" ? "zh-CN" : "en-US", colorScheme, viewport: { width, height: 800 },
+      timezoneId: lang === "zh" ? "Asia/Shanghai" : "Europe/Berlin" });
+    const page = await context.newPage();
+    await visit(page);
+    await page.evaluate(() => document.activeElement?.blur());
+    await page.screenshot({ path: `${out}/${name}-${lang}-${colorScheme}-${width}.png`, fullPage: true, animations: "disabled" });
+    await context.close();
+  }
+  console.log(name);
+}
+await browser.close();
