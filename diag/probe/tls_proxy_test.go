@@ -28,7 +28,9 @@ http {
   server { listen 127.0.0.1:%d ssl; ssl_certificate %s; ssl_certificate_key %s; %s
     location / { proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; proxy_pass http://%s; } }
 }`, port, certFile, keyFile, strings.ReplaceAll(lines, "PORT", fmt.Sprint(port)), backend.Host),
-		func(dir, file string) []string { return []string{"-p", dir, "-c", file, "-e", filepath.Join(dir, "error.log")} })
+		func(dir, file string) []string {
+			return []string{"-p", dir, "-c", file, "-e", filepath.Join(dir, "error.log")}
+		})
 	return diag.TargetInput{URL: fmt.Sprintf("wss://127.0.0.1:%d/mqtt", port), TLS: diag.TLSInput{CAPEM: ca.PEM}}
 }
 

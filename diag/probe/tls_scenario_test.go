@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/catalogue"
 	"mqttdoctor/diag/diagtest"
 	"mqttdoctor/diag/probe"
 	"mqttdoctor/diag/rule"
@@ -74,6 +75,11 @@ func (c tlsCase) run(t *testing.T) {
 	}
 	if c.suggests != nil && report.RootCause != nil && (report.RootCause.Suggestion == nil || !c.suggests(report.RootCause.Suggestion)) {
 		t.Errorf("suggestion %+v", report.RootCause.Suggestion)
+	}
+	for _, gap := range catalogue.Gaps(report) {
+		if strings.Contains(gap, "tls") || strings.Contains(gap, "cert.") {
+			t.Errorf("a text lacks: %s", gap)
+		}
 	}
 	if c.check != nil && report.RootCause != nil {
 		c.check(t, *report.RootCause)
