@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/catalogue"
 	"mqttdoctor/diag/diagtest"
 	"mqttdoctor/diag/probe"
 	"mqttdoctor/diag/rule"
@@ -110,6 +112,11 @@ func (s scenario) run(t *testing.T) {
 	}
 	report := diagnose(t, in, s.plan, s.env)
 	s.judge(t, in, report)
+	for _, gap := range catalogue.Gaps(report) {
+		if ourTexts.MatchString(gap) {
+			t.Errorf("a text lacks: %s", gap)
+		}
+	}
 	if s.check != nil {
 		s.check(t, report)
 	}
@@ -172,6 +179,9 @@ func (s scenario) judge(t *testing.T, in diag.TargetInput, r diag.Report) {
 		t.Errorf("suggestion %s, want %s", got, s.suggest)
 	}
 }
+
+// ourTexts are those of the layers that these tests are about.
+var ourTexts = regexp.MustCompile(`: ((check|step)\.)?(ws|peer|mqtt|msg|attempt)\.`)
 
 // follow changes an input as a suggestion says.
 func follow(in diag.TargetInput, s *diag.Suggestion) diag.TargetInput {

@@ -75,7 +75,10 @@ func withoutAnswer(c *diag.MQTTConnect) bool {
 	return c.Code < 0 && c.Outcome.Ended() && len(c.First) == 0
 }
 
-var mqttRules = []diag.Rule{
+var mqttRules = slices.Concat(connectRules, sessionRules)
+
+// connectRules are about the CONNECT and its answer.
+var connectRules = []diag.Rule{
 	{Code: "mqtt.provider_rule", Severity: diag.SeverityCritical,
 		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkOtherID, checkNoCreds, "tls.alpn"},
 		LookAlikes: []diag.Code{"mqtt.bad_credentials", "mqtt.client_id_rejected", "mqtt.closed_without_connack"},
@@ -90,7 +93,7 @@ var mqttRules = []diag.Rule{
 		When:       versionUnsupported},
 	{Code: "mqtt.use_another_server", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 4.11", "MQTT 5.0 3.2.2.3.16"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, "mqtt.server_reference"},
 		LookAlikes: []diag.Code{"mqtt.server_unavailable", "mqtt.server_busy"},
 		When:       useAnotherServer},
 	{Code: "mqtt.banned", Severity: diag.SeverityCritical,
@@ -466,6 +469,10 @@ func authRequired(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.other_client_id_works", "client_id", s.Seen.MQTT.ClientID))
 	}
 	f := connectFinding(c)
+	if o.Code < 0 {
+		f.Variant = "websocket_close"
+		f.Args["reason"] = o.WSCloseReason
+	}
 	if isCode(o, []int{v3NotAuthorized}, []int{v5NotAuthorized}) {
 		// The same answer is given to a client id or address that may not connect at all.
 		f.Confidence = diag.Likely

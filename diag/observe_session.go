@@ -1,0 +1,45 @@
+package diag
+
+import "time"
+
+func init() {
+	register(func() *SessionWatch { return &SessionWatch{} })
+}
+
+// SessionWatch is what became of an accepted session while it was watched.
+type SessionWatch struct {
+	Address     string  `json:"address"`
+	Version     Version `json:"version"`
+	ClientID    string  `json:"client_id"`
+	OwnClientID bool    `json:"own_client_id"` // the user's own
+	Idle        bool    `json:"idle"`          // nothing of ours but the CONNECT went over it
+	// Outcome: ok (it lasts), refused (DISCONNECT came, with Code), closed, reset.
+	Outcome      Outcome       `json:"outcome"`
+	Lasted       time.Duration `json:"lasted"` // from CONNACK to its end, or to the end of watching
+	Code         int           `json:"code"`   // of the DISCONNECT; -1: none came
+	Reason       string        `json:"reason,omitempty"`
+	ReasonString string        `json:"reason_string,omitempty"`
+	Error        string        `json:"error,omitempty"`
+}
+
+// Kind names the type in stored runs.
+func (*SessionWatch) Kind() string { return "mqtt.session" }
+
+// Ended tells whether the broker, or something between, ended the session.
+func (s *SessionWatch) Ended() bool { return s.Outcome == OutcomeRefused || s.Outcome.Ended() }
+
+// Facts lists what was seen.
+func (s *SessionWatch) Facts() []Evidence {
+	f := facts{}
+	f.add(EvAddress, s.Address)
+	f.add(EvMQTTVersion, string(s.Version))
+	f.add(EvClientID, s.ClientID)
+	f.add(EvOutcome, string(s.Outcome))
+	if s.Code >= 0 {
+		f.add(EvReasonCode, codeText(s.Code, s.Version)+" "+s.Reason)
+	}
+	f.add(EvReasonString, s.ReasonString)
+	f.ms(EvDuration, s.Lasted)
+	f.add(EvError, s.Error)
+	return f.items
+}

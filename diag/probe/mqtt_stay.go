@@ -1,0 +1,154 @@
+package probe
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/mqttwire"
+)
+
+// The checks of whether sessions last.
+const (
+	checkStay      diag.ProbeID = "mqtt.stay"
+	checkStayOther diag.ProbeID = "mqtt.stay_other"
+	checkHoldID    diag.ProbeID = "mqtt.hold_id"
+)
+
+// afterMessages are the checks that use the asked session: what is to last longer, or opens many connections, comes behind.
+var afterMessages = []diag.ProbeID{checkMQTT, checkOlder, "mqtt.ping", checkSubscribe, checkRoundTrip, checkQoS2, checkPublish}
+
+// mqttStay tells whether the asked session has lasted until now; where drops are the complaint, it watches on for a while.
+var mqttStay = diag.Probe{
+	ID: checkStay, Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
+	Needs: afterMessages,
+	Ready: needSession,
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		x, ok := borrowMain(env)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_session"))
+		}
+		d := time.Duration(0)
+		if env.Options.Symptom == diag.SymptomDrops {
+			d = min(env.Options.Timeout, 3*time.Second)
+		}
+		return watchResult(watchSession(ctx, env, x, d))
+	},
+}
+
+// mqttStayOther holds a session with a temporary client id, and sends nothing, where the asked one has ended: whether that
+// one ends too tells who is meant.
+var mqttStayOther = diag.Probe{
+	ID: checkStayOther, Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
+	Needs: []diag.ProbeID{checkStay},
+	Ready: func(v *diag.View) diag.Decision {
+		if slices.ContainsFunc(diag.SeenBy[*diag.SessionWatch](v, checkStay), func(s diag.Sight[*diag.SessionWatch]) bool { return s.Seen.Ended() }) {
+			return diag.Run()
+		}
+		return diag.Skip(diag.N("skip.session_lasts"))
+	},
+	Budget: 20 * time.Second,
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		main, ok := borrowMain(env)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_session"))
+		}
+		a, x := another(ctx, env, main, diag.PurposeOtherClientID, "stay")
+		if x == nil {
+			return attemptResult(a)
+		}
+		defer leave(ctx, x)
+		lasted := time.Duration(0)
+		for _, s := range diag.SeenBy[*diag.SessionWatch](env.View, checkStay) {
+			lasted = s.Seen.Lasted
+		}
+		o := watchSession(ctx, env, x, min(env.Options.Timeout, 2*lasted+time.Second))
+		o.Idle = true
+		return watchResult(o)
+	},
+}
+
+// mqttHoldID holds the user's client id for some time, and a temporary one beside it: another client with the same id takes
+// the session over whenever it comes back. It pushes a real device off, so it needs consent.
+var mqttHoldID = diag.Probe{
+	ID: checkHoldID, Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
+	Needs:   append([]diag.ProbeID{checkStay, checkStayOther}, afterMessages...),
+	Applies: func(t diag.Target, o diag.PlanOptions) bool { return o.Intrusive && t.ClientID != "" },
+	Ready:   needSession,
+	Subjects: func(v *diag.View) []diag.Subject {
+		return []diag.Subject{{Name: v.Target.ClientID, Value: true}, {Name: "mqttdoctor-…", Value: false}}
+	},
+	Budget: 40 * time.Second,
+	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
+		own, _ := s.Value.(bool)
+		main, ok := borrowMain(env)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_session"))
+		}
+		r := askedRoute(env.Target, main.address)
+		r.MQTT.Version, r.WS.Subprotocols = main.version, subprotocolsFor(main.version)
+		if !own {
+			r = r.with(diag.PurposeHeld, s.Name, nil)
+		}
+		r.Purpose = diag.PurposeHeld
+		if own && !main.ended() { // else it would be taken over by ourselves
+			leave(ctx, main)
+		}
+		a, l := walk(ctx, env, r, upToMQTT)
+		if l == nil || l.Session == nil {
+			return attemptResult(a)
+		}
+		x := newExchange(l.Session, a.MQTT)
+		defer leave(ctx, x)
+		o := watchSession(ctx, env, x, 2*env.Options.Timeout)
+		o.Idle = true
+		return watchResult(o)
+	},
+}
+
+// leave ends a session in order.
+func leave(ctx context.Context, x *exchange) {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 500*time.Millisecond)
+	defer cancel()
+	_ = x.Disconnect(bounded)
+	_ = x.Close()
+}
+
+// watchSession waits until the session ends, for d at most.
+func watchSession(ctx context.Context, env *diag.Env, x *exchange, d time.Duration) *diag.SessionWatch {
+	o := &diag.SessionWatch{Address: x.address, Version: x.version, ClientID: x.ClientID(), Outcome: diag.OutcomeOK, Code: -1,
+		OwnClientID: env.Target.ClientID != "" && x.ClientID() == env.Target.ClientID}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-x.Done():
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	o.Lasted = time.Since(x.since)
+	if !x.ended() {
+		return o
+	}
+	end := x.ClosedBy()
+	o.Lasted, o.Outcome = end.At.Sub(x.since), outcomeOfFailure(end.Kind)
+	if end.Kind == mqttwire.FailRefused {
+		o.Code, o.Reason, o.ReasonString = int(end.Code), end.Reason, printable(end.ReasonString, 300)
+	}
+	if end.Err != nil {
+		o.Error = end.Err.Error()
+	}
+	return o
+}
+
+func watchResult(o *diag.SessionWatch) diag.Result {
+	args := []string{"client_id", o.ClientID, "duration", diag.FormatMS(o.Lasted) + " ms"}
+	switch {
+	case o.Code >= 0:
+		code := diag.CodeText(o.Code, o.Version)
+		return diag.Warned(o, diag.N("step.mqtt.session.disconnect", append(args, "code", code, "reason", o.Reason)...))
+	case o.Ended():
+		return diag.Warned(o, diag.N("step.mqtt.session.ended", append(args, "symbol", string(o.Outcome))...))
+	}
+	return diag.Passed(o, diag.N("step.mqtt.session.lasts", args...))
+}

@@ -1,0 +1,150 @@
+package rule
+
+import (
+	"slices"
+	"strconv"
+
+	"mqttdoctor/diag"
+)
+
+const (
+	checkStay      = diag.ProbeID("mqtt.stay")
+	checkStayOther = diag.ProbeID("mqtt.stay_other")
+	checkHoldID    = diag.ProbeID("mqtt.hold_id")
+	checkPing      = diag.ProbeID("mqtt.ping")
+)
+
+// ofDroppedSessions are the causes that a session which somebody ends makes appear in its messages.
+var ofDroppedSessions = []diag.Code{"msg.subscribe_denied", "msg.publish_denied", "msg.publish_dropped", "msg.not_routed", "mqtt.ping_unanswered"}
+
+// sessionRules are about connections that were accepted.
+var sessionRules = []diag.Rule{
+	{Code: "mqtt.client_id_conflict", Severity: diag.SeverityCritical,
+		Sources:    []string{"[MQTT-3.1.4-3]", "MQTT 3.1.1 3.1.4", "MQTT 5.0 3.14.2.1"},
+		Awaits:     []diag.ProbeID{checkStay, checkStayOther, checkHoldID, checkSubscribe, checkRoundTrip, checkPublish},
+		LookAlikes: []diag.Code{"mqtt.kicked_after_connect", "mqtt.ping_unanswered", "msg.subscribe_denied", "msg.publish_denied"},
+		Hides:      append([]diag.Code{"mqtt.kicked_after_connect"}, ofDroppedSessions...),
+		When:       clientIDConflict},
+	{Code: "mqtt.kicked_after_connect", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 5.0 3.14", "MQTT 5.0 4.13"},
+		Awaits:     []diag.ProbeID{checkStay, checkStayOther},
+		LookAlikes: []diag.Code{"mqtt.client_id_conflict", "mqtt.ping_unanswered", "msg.subscribe_denied", "msg.publish_denied"},
+		Hides:      ofDroppedSessions,
+		When:       kickedAfterConnect},
+	{Code: "mqtt.ping_unanswered", Severity: diag.SeverityCritical,
+		Sources:    []string{"[MQTT-3.12.4-1]"},
+		Awaits:     []diag.ProbeID{checkPing},
+		LookAlikes: []diag.Code{"mqtt.kicked_after_connect"},
+		When:       pingUnanswered},
+	{Code: "mqtt.keepalive_overridden", Severity: diag.SeverityInfo,
+		Sources: []string{"MQTT 5.0 3.2.2.3.14", "[MQTT-3.1.2-21]"},
+		Awaits:  []diag.ProbeID{checkMQTT, checkOlder},
+		When:    keepAliveOverridden},
+}
+
+func watched(v *diag.View, check diag.ProbeID, own bool) (diag.Sight[*diag.SessionWatch], bool) {
+	return first(diag.SeenBy[*diag.SessionWatch](v, check), func(o *diag.SessionWatch) bool { return o.OwnClientID == own })
+}
+
+func sessionFinding(s diag.Sight[*diag.SessionWatch]) diag.Finding {
+	f := diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Args: diag.Args{
+		"client_id": s.Seen.ClientID, "duration": diag.FormatMS(s.Seen.Lasted) + " ms", "reason_string": s.Seen.ReasonString,
+	}}
+	if s.Seen.Code >= 0 {
+		f.Args["code"], f.Args["reason"] = diag.CodeText(s.Seen.Code, s.Seen.Version), s.Seen.Reason
+	}
+	return f
+}
+
+// clientIDConflict: the broker says that the session was taken over; or the user's id was ended and a temporary one beside it
+// lasted, with nothing of ours on either that the broker could have minded.
+func clientIDConflict(v *diag.View) diag.Verdict {
+	all := diag.Seen[*diag.SessionWatch](v)
+	if s, ok := first(all, func(o *diag.SessionWatch) bool { return o.OwnClientID && o.Code == v5TakenOver }); ok {
+		f := sessionFinding(s)
+		f.Variant = "taken_over"
+		return diag.Holds(f)
+	}
+	held, wasHeld := watched(v, checkHoldID, true)
+	control, controlled := watched(v, checkHoldID, false)
+	main, seen := watched(v, checkStay, true)
+	switch {
+	case wasHeld && held.Seen.Ended() && controlled && !control.Seen.Ended():
+		f := sessionFinding(held)
+		if !seen || !main.Seen.Ended() { // once may be chance
+			f.Confidence = diag.Likely
+		}
+		return diag.Holds(f)
+	case wasHeld && held.Seen.Ended() && controlled:
+		return diag.Excluded(diag.N("because.other_id_ends_too"))
+	case wasHeld:
+		return diag.Excluded(diag.N("because.held_id_lasts", "duration", diag.FormatMS(held.Seen.Lasted)+" ms"))
+	case !seen:
+		return diag.Open()
+	case !main.Seen.Ended():
+		return diag.Excluded(diag.N("because.session_lasts", "duration", diag.FormatMS(main.Seen.Lasted)+" ms"))
+	}
+	other, ok := watched(v, checkStayOther, false)
+	switch {
+	case !ok:
+		return diag.Open()
+	case other.Seen.Ended():
+		return diag.Excluded(diag.N("because.other_id_ends_too"))
+	case endedByUs(v):
+		return diag.Excluded(diag.N("because.ended_at_a_message"))
+	}
+	f := sessionFinding(main)
+	f.Confidence = diag.Likely
+	f.Readings = []diag.Code{"mqtt.kicked_after_connect"}
+	return diag.Holds(f)
+}
+
+// endedByUs tells whether a connection ended while it had a SUBSCRIBE or PUBLISH of ours, which the broker may have minded.
+func endedByUs(v *diag.View) bool {
+	return slices.ContainsFunc(diag.Seen[*diag.Subscription](v), func(s diag.Sight[*diag.Subscription]) bool { return denied(s.Seen) }) ||
+		slices.ContainsFunc(diag.Seen[*diag.Delivery](v), func(s diag.Sight[*diag.Delivery]) bool { return publishRefused(s.Seen) })
+}
+
+func kickedAfterConnect(v *diag.View) diag.Verdict {
+	stay := diag.SeenBy[*diag.SessionWatch](v, checkStay)
+	if len(stay) == 0 {
+		return diag.Open()
+	}
+	if !stay[0].Seen.Ended() {
+		return diag.Excluded(diag.N("because.session_lasts", "duration", diag.FormatMS(stay[0].Seen.Lasted)+" ms"))
+	}
+	other := diag.SeenBy[*diag.SessionWatch](v, checkStayOther)
+	switch {
+	case len(other) == 0:
+		return diag.Open()
+	case !other[0].Seen.Ended():
+		return diag.Excluded(diag.N("because.other_session_lasts", "duration", diag.FormatMS(other[0].Seen.Lasted)+" ms"))
+	}
+	f := sessionFinding(other[0]) // that one was idle: nothing that we sent is to blame
+	f.Evidence = append(slices.Clone(f.Evidence), stay[0].Step.Evidence...)
+	return diag.Holds(f)
+}
+
+func pingUnanswered(v *diag.View) diag.Verdict {
+	for _, s := range diag.SeenBy[*diag.MQTTPing](v, checkPing) {
+		if s.Seen.Outcome != diag.OutcomeSilent {
+			return diag.Excluded(diag.N("because.ping_answered"))
+		}
+		return diag.Holds(diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence,
+			Args: diag.Args{"limit": strconv.FormatFloat(v.Options.Timeout.Seconds(), 'f', -1, 64) + " s"}})
+	}
+	return diag.Open()
+}
+
+func keepAliveOverridden(v *diag.View) diag.Verdict {
+	c, ok := askedConnect(v)
+	if !ok || !c.Seen.Accepted() || c.Seen.Props == nil || c.Seen.Props.ServerKeepAliveS == nil {
+		return diag.Open()
+	}
+	server := int(*c.Seen.Props.ServerKeepAliveS)
+	if server == c.Seen.KeepAliveS {
+		return diag.Open()
+	}
+	return diag.Holds(diag.Finding{Step: c.Step.ID, Evidence: c.Step.Evidence,
+		Args: diag.Args{"keepalive": strconv.Itoa(c.Seen.KeepAliveS), "suggested": strconv.Itoa(server)}})
+}
