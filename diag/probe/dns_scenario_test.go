@@ -1,0 +1,174 @@
+package probe_test
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/diagtest"
+)
+
+// under makes a scenario ask for a name in place of the peer's address. The names are resolved by the handlers, in the order
+// of the system's resolvers; further ones are those of the plan.
+func under(name string, s scenario, system []diagtest.DNSHandler, further ...diagtest.DNSHandler) scenario {
+	servers, others := make([]string, len(system)), make([]string, len(further))
+	s.plan.Resolvers = others
+	peer, env := s.peer, s.env
+	s.peer = func(t testing.TB) string {
+		for i, handle := range system {
+			servers[i] = diagtest.DNSServer(t, handle).Addr
+		}
+		for i, handle := range further {
+			others[i] = diagtest.DNSServer(t, handle).Addr
+		}
+		u, err := url.Parse(peer(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.Host = name + ":" + u.Port()
+		return u.String()
+	}
+	s.env = func(e *diag.Env) {
+		e.Resolvers, e.HostsFile = servers, os.DevNull
+		if env != nil {
+			env(e)
+		}
+	}
+	return s
+}
+
+type answers = []diagtest.DNSHandler
+
+// records is a table of one name.
+func records(name string, values ...string) diagtest.DNSHandler {
+	return diagtest.DNSRecords(map[string][]string{name: values})
+}
+
+// hostsFile makes a run read another hosts file.
+func hostsFile(t *testing.T, text string) func(*diag.Env) {
+	path := filepath.Join(t.TempDir(), "hosts")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func(e *diag.Env) { e.HostsFile = path }
+}
+
+// within bounds how long a run may take.
+func within(limit time.Duration) func(*testing.T, diag.Report) {
+	return func(t *testing.T, r diag.Report) {
+		if r.Duration > limit {
+			t.Errorf("took %s, want at most %s", r.Duration, limit)
+		}
+	}
+}
+
+// arg demands a fact of the root cause.
+func arg(name diag.Arg, value string) func(*testing.T, diag.Report) {
+	return func(t *testing.T, r diag.Report) {
+		if got := r.RootCause.Args[name]; !strings.Contains(got, value) {
+			t.Errorf("the finding says %q of %s, want %q", got, name, value)
+		}
+	}
+}
+
+func all(checks ...func(*testing.T, diag.Report)) func(*testing.T, diag.Report) {
+	return func(t *testing.T, r diag.Report) {
+		for _, check := range checks {
+			check(t, r)
+		}
+	}
+}
+
+// closedPort is a peer that refuses, and broker one that is in order.
+func closedPort(t testing.TB) string {
+	return "mqtt://127.0.0.1:" + strconv.Itoa(diagtest.ClosedPort(t))
+}
+
+var broker = scripted(diagtest.Script{})
+
+// cname answers with an alias alone, as a server does that does not follow it, with a code.
+func cname(to string, rcode int) diagtest.DNSHandler {
+	return func(query *dns.Msg) *dns.Msg {
+		answer := new(dns.Msg).SetRcode(query, rcode)
+		answer.Answer = []dns.RR{&dns.CNAME{Hdr: dns.RR_Header{Name: query.Question[0].Name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: 60},
+			Target: dns.Fqdn(to)}}
+		return answer
+	}
+}
+
+// oldRouter is a server that answers AAAA queries with an error, as some home routers do.
+var oldRouter = diagtest.DNSByType(dns.TypeAAAA, diagtest.DNSRcode(dns.RcodeNotImplemented), records("broker.example.com", "127.0.0.1"))
+
+func TestDNSScenarios(t *testing.T) {
+	const name = "broker.example.com"
+	good := records(name, "127.0.0.1")
+	runScenarios(t, []scenario{
+		under(name, scenario{name: "a name that resolves", peer: broker}, answers{good}),
+		under(name, scenario{name: "an alias that resolves", peer: broker}, answers{diagtest.DNSRecords(map[string][]string{
+			name: {"CNAME edge.example.net"}, "edge.example.net": {"127.0.0.1"}})}),
+		under(name, scenario{name: "an answer cut at UDP", peer: broker}, answers{diagtest.DNSTruncated(good)}),
+		under(name, scenario{name: "AAAA fails, A is there", peer: broker}, answers{oldRouter}),
+		under(name, scenario{name: "AAAA is never answered", peer: broker}, answers{diagtest.DNSByType(dns.TypeAAAA, diagtest.DNSSilent, good)}),
+		under(name, scenario{name: "first resolver silent, second answers", peer: broker}, answers{diagtest.DNSSilent, good}),
+		under(name, scenario{name: "first resolver fails, second answers", peer: broker}, answers{diagtest.ServFail, good}),
+
+		under(name, scenario{name: "no such name", peer: broker, want: "dns.nxdomain", check: within(time.Second)}, answers{diagtest.NXDomain}),
+		under("broker.example.con", scenario{name: "mistyped ending", peer: broker, want: "dns.nxdomain", check: arg("near", name)}, answers{good}),
+		under("mqtt.broker.example.com", scenario{name: "a label too many", peer: broker, want: "dns.nxdomain", check: arg("near", name)}, answers{good}),
+		under("brokre.example.com", scenario{name: "letters swapped", peer: broker, want: "dns.nxdomain", check: arg("near", name)}, answers{good}),
+		under("example.com", scenario{name: "a label missing", peer: broker, want: "dns.nxdomain", check: arg("near", name)}, answers{good}),
+		under(name, scenario{name: "alias to nowhere", peer: broker, want: "dns.nxdomain", variant: "alias",
+			check: arg("chain", name+" → gone.example.net")}, answers{records(name, "CNAME gone.example.net")}),
+		under(name, scenario{name: "no such name for others either", peer: broker, want: "dns.nxdomain"}, answers{diagtest.NXDomain}, diagtest.NXDomain),
+		under(name, scenario{name: "no such name here, but elsewhere", peer: broker, want: "dns.nxdomain"}, answers{diagtest.NXDomain}, good),
+
+		under(name, scenario{name: "no address", peer: broker, want: "dns.no_address", check: within(time.Second)}, answers{diagtest.NoData}),
+		under(name, scenario{name: "alias without address", peer: broker, want: "dns.no_address", variant: "alias"},
+			answers{cname("edge.example.net", dns.RcodeSuccess)}),
+
+		under(name, scenario{name: "resolver fails", peer: broker, want: "dns.server_failure", check: all(within(time.Second), arg("rcode", "SERVFAIL"))},
+			answers{diagtest.ServFail}),
+		under(name, scenario{name: "resolver refuses", peer: broker, want: "dns.server_failure", check: arg("rcode", "REFUSED")}, answers{diagtest.DNSRefused}),
+		under(name, scenario{name: "resolver fails, another answers", peer: broker, want: "dns.server_failure", variant: "other_answers"},
+			answers{diagtest.ServFail}, good),
+
+		under(name, scenario{name: "resolver silent", peer: broker, want: "dns.timeout", check: within(4 * time.Second)}, answers{diagtest.DNSSilent}),
+		under(name, scenario{name: "resolvers silent", peer: broker, want: "dns.timeout", check: within(4 * time.Second)},
+			answers{diagtest.DNSSilent, diagtest.DNSSilent}),
+		under(name, scenario{name: "resolver silent, another answers", peer: broker, want: "dns.timeout", variant: "other_answers",
+			check: within(4 * time.Second)}, answers{diagtest.DNSSilent}, good),
+
+		under("broker.local", scenario{name: "mDNS name", peer: broker, want: "dns.local_name", variant: "mdns"}, answers{diagtest.NXDomain}),
+		under("core-mosquitto", scenario{name: "add-on name", peer: broker, want: "dns.local_name", variant: "single_label"}, answers{diagtest.NXDomain}),
+		under("broker.lan", scenario{name: "home network name", peer: broker, want: "dns.local_name"}, answers{diagtest.NXDomain}),
+		under("broker.local", scenario{name: "local name that resolves", peer: broker}, answers{records("broker.local", "127.0.0.1")}),
+
+		under(name, scenario{name: "name of this machine", peer: closedPort, want: "dns.loopback_address"}, answers{good}),
+		under(name, scenario{name: "unspecified address", peer: closedPort, want: "dns.loopback_address"}, answers{records(name, "0.0.0.0")}),
+		under(name, scenario{name: "hosts file leads to this machine", peer: closedPort, want: "dns.loopback_address", variant: "hosts",
+			env: hostsFile(t, "# test\n127.0.0.1 localhost\n127.0.1.1\tother broker.example.com # left over\n")}, answers{good}),
+		under(name, scenario{name: "hosts file agrees with DNS", peer: broker, env: hostsFile(t, "127.0.0.1 broker.example.com\n")}, answers{good}, good),
+		under(name, scenario{name: "hosts file disagrees", peer: broker, info: []diag.Code{"dns.hosts_override"},
+			env: hostsFile(t, "127.0.0.1 broker.example.com\n")}, answers{good}, records(name, "192.0.2.7")),
+		under("localhost", scenario{name: "localhost refuses", peer: closedPort, want: "tcp.refused"}, answers{diagtest.NXDomain}),
+
+		under(name, scenario{name: "resolvers disagree", peer: broker, want: "dns.resolver_mismatch", attention: true,
+			check: all(arg("good", "127.0.0.1"), arg("bad", "192.0.2.7"), arg("ttl", "60"))}, answers{good}, records(name, "192.0.2.7")),
+		under(name, scenario{name: "resolvers agree in part", peer: broker}, answers{good}, records(name, "127.0.0.1", "192.0.2.7")),
+
+		under(name, scenario{name: "IPv6 dead", peer: broker, want: "dns.ipv6_broken", attention: true}, answers{records(name, "127.0.0.1", "::1")}),
+		under(name, scenario{name: "IPv6 alive", peer: func(t testing.TB) string {
+			b := diagtest.ScriptedBroker(t, diagtest.Script{}, diagtest.At("[::]:0"))
+			return "mqtt://127.0.0.1:" + strconv.Itoa(b.Port)
+		}}, answers{records(name, "127.0.0.1", "::1")}),
+		under(name, scenario{name: "one IPv4 address dead", peer: broker, want: "tcp.partial_addresses", attention: true},
+			answers{records(name, "127.0.0.1", "127.0.0.9")}),
+	})
+}
