@@ -329,7 +329,7 @@ var furtherTLSScenarios = []tlsCase{
 			return brokerWith(t, ca, ca.Issue(t, diagtest.CertOptions{}), func(c *tls.Config) {
 				c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errors.New("broken") }
 			})
-		}, check: variant("alert")},
+		}, check: variant("")},
 	{name: "old versions beside new ones", root: "tls.legacy_versions_enabled", plan: deep, also: []diag.Code{"tls.device_incompatible"},
 		broken: func(t *testing.T) diag.TargetInput {
 			ca := diagtest.NewCA(t, "Root")

@@ -329,8 +329,7 @@ func handshakeClosed(v *diag.View) diag.Verdict {
 	}
 	f := tlsFailure(s)
 	switch {
-	case h.Alert != nil:
-		f.Variant = "alert"
+	case h.Alert != nil: // the plain text says it
 	case h.Outcome == diag.OutcomeMalformed:
 		f.Variant = "client" // it is the client that could not go on
 	case !h.ServerHello:
