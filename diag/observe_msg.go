@@ -83,7 +83,8 @@ type Delivery struct {
 	Version Version `json:"version"`
 	Topic   string  `json:"topic"`
 	Scratch bool    `json:"scratch"`
-	QoS     byte    `json:"qos"` // of the PUBLISH
+	QoS     byte    `json:"qos"`   // of the PUBLISH
+	Bytes   int     `json:"bytes"` // of its payload
 	// Published: ok (acknowledged without fault, or sent at QoS 0), refused (0x80 or above, or DISCONNECT), silent, closed, reset.
 	Published    Outcome `json:"published"`
 	Code         int     `json:"code"` // of PUBACK or PUBREC; -1: none

@@ -136,6 +136,7 @@ func (w *walk) run(ctx context.Context) Report {
 	c.fill(&w.report)
 	w.report.Steps = w.steps
 	w.report.Connections = w.env.Conns.Value()
+	w.report.Sent = sentMessages(w.steps)
 	w.report.FinishedAt = w.env.Now()
 	w.report.Duration = w.report.FinishedAt.Sub(begun)
 	w.report.State = StateFinished
@@ -153,6 +154,17 @@ func (w *walk) run(ctx context.Context) Report {
 	final := w.report
 	w.send(Event{Type: EventRunFinished, Report: &final})
 	return w.report
+}
+
+// sentMessages lists the test messages that went to the user's own topics.
+func sentMessages(steps []Step) []SentMessage {
+	var out []SentMessage
+	for _, s := range steps {
+		if d, ok := s.Observation.(*Delivery); ok && !d.Scratch {
+			out = append(out, SentMessage{Topic: d.Topic, QoS: d.QoS, Bytes: d.Bytes})
+		}
+	}
+	return out
 }
 
 func (w *walk) send(e Event) {

@@ -307,7 +307,11 @@ func (w *writer) report(r diag.Report) ReportView {
 		v.Findings = append(v.Findings, w.finding(f))
 	}
 	for _, x := range r.RuledOut {
-		v.RuledOut = append(v.RuledOut, RuledOutView{Code: x.Code, Title: w.titleOf(x.Code), Because: w.note(x.Because)})
+		var facts diag.Args
+		if r.RootCause != nil {
+			facts = r.RootCause.Args // the same topic, address or code is what the look-alike would be about
+		}
+		v.RuledOut = append(v.RuledOut, RuledOutView{Code: x.Code, Title: w.titleOf(x.Code, facts), Because: w.note(x.Because)})
 	}
 	for _, s := range r.Steps {
 		v.Steps = append(v.Steps, w.step(s))
@@ -377,13 +381,13 @@ func (w *writer) join(sentences ...string) string {
 	return strings.Join(sentences, between)
 }
 
-// titleOf is the title of a cause that was not concluded: there are no facts for it, so it is told without them.
-func (w *writer) titleOf(code diag.Code) string {
+// titleOf is the title of a cause that was not concluded, with what facts there are.
+func (w *writer) titleOf(code diag.Code, facts diag.Args) string {
 	c, ok := w.l.causes[code]
 	if !ok {
 		w.missing(string(code) + ": no such cause")
 		return string(code)
 	}
-	text, _ := c.words[wordTitle].expandOr("…", w.fact(nil))
+	text, _ := c.words[wordTitle].expandOr("…", w.fact(facts))
 	return text
 }

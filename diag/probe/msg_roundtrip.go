@@ -106,6 +106,7 @@ func awaitScratch(ctx context.Context, env *diag.Env) (*exchange, bool) {
 func roundTripOn(ctx context.Context, env *diag.Env, x *exchange, topic string, qos byte, scratch bool) diag.Result {
 	o := &diag.Delivery{Version: x.version, Topic: topic, Scratch: scratch, QoS: qos, Code: -1}
 	marker := x.expect(env.RunID)
+	o.Bytes = len(marker)
 	begun := time.Now()
 	ackCtx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
