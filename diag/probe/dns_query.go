@@ -21,6 +21,8 @@ const (
 	udpBufferSize = 1232 // the size that DNS flag day 2020 settled on: it survives without fragments
 	// retransmitAfter is when a query is sent again: one lost datagram must not look like a dead resolver.
 	retransmitAfter = time.Second
+	// otherFamily is how much longer the other address family may take.
+	otherFamily = retransmitAfter + 200*time.Millisecond
 )
 
 var errBadReply = errors.New("the reply does not answer the question")
@@ -32,8 +34,17 @@ func askResolver(ctx context.Context, dial diag.DialFunc, server, name string) *
 	kinds := []uint16{dns.TypeA, dns.TypeAAAA}
 	replies, errs := make([]*dns.Msg, len(kinds)), make([]error, len(kinds))
 	var asking sync.WaitGroup
+	// A server that answers for one family and never for the other, as some home routers do, is not waited for longer than
+	// one lost datagram explains.
+	patient, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for i, kind := range kinds {
-		asking.Go(func() { replies[i], errs[i] = queryOnce(ctx, dial, server, name, kind) })
+		asking.Go(func() {
+			replies[i], errs[i] = queryOnce(patient, dial, server, name, kind)
+			if replies[i] != nil && len(replies[i].Answer) > 0 {
+				time.AfterFunc(otherFamily, cancel)
+			}
+		})
 	}
 	asking.Wait()
 	o.Took = time.Since(begun)

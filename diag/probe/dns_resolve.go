@@ -83,6 +83,16 @@ func lookUp(ctx context.Context, env *diag.Env, o *diag.Resolution) {
 	if len(system.servers) == 0 {
 		lookUpBySystem(ctx, o)
 	}
+	if strings.HasSuffix(o.Name, ".local") && len(o.Addresses) == 0 {
+		if a := askMDNS(ctx, env, o.Name); a != nil {
+			o.Answers = append(o.Answers, a)
+			if len(a.Addresses()) > 0 {
+				o.Source = "mdns"
+				setAddresses(o, a.Addresses())
+				return
+			}
+		}
+	}
 	for _, name := range names {
 		if answered(o) && o.Answers[len(o.Answers)-1].RCode != "NXDOMAIN" {
 			break
