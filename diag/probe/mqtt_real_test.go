@@ -16,6 +16,7 @@ func TestRealBrokers(t *testing.T) {
 	users := map[string]string{"doctor": "right"}
 	mosquitto := func(o diagtest.MosquittoOptions) func(testing.TB) *diagtest.Broker {
 		return func(t testing.TB) *diagtest.Broker {
+			o := o // several tests start one side by side
 			o.Listeners = []string{"mqtt", "ws"}
 			return diagtest.Mosquitto(t, o)
 		}

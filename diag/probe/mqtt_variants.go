@@ -38,7 +38,8 @@ var mqttVersions = diag.Probe{
 		version, _ := s.Value.(diag.Version)
 		address := openedAddresses(env.View, beforeUpgrade(env.Target))[0]
 		return variant(ctx, env, askedRoute(env.Target, address).with(diag.PurposeVersion, s.Name, func(r *route) {
-			r.MQTT.Version, r.WS.Subprotocols = version, subprotocolsFor(version)
+			// Both names, the version's own first: what is asked here is the version, not the name.
+			r.MQTT.Version, r.WS.Subprotocols = version, bothSubprotocols(version)
 		}))
 	},
 }
