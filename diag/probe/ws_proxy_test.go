@@ -74,7 +74,9 @@ events {}
 http {
   access_log off; client_body_temp_path DIR/a; proxy_temp_path DIR/b; fastcgi_temp_path DIR/c; uwsgi_temp_path DIR/d; scgi_temp_path DIR/e;
   server { listen 127.0.0.1:%d; %s }
-}`, port, lines), func(dir, file string) []string { return []string{"-p", dir, "-c", file, "-e", filepath.Join(dir, "error.log")} })
+}`, port, lines), func(dir, file string) []string {
+		return []string{"-p", dir, "-c", file, "-e", filepath.Join(dir, "error.log")}
+	})
 	return fmt.Sprintf("ws://127.0.0.1:%d/mqtt", port)
 }
 
