@@ -1,0 +1,81 @@
+package rule
+
+import (
+	"slices"
+	"strconv"
+
+	"mqttdoctor/diag"
+)
+
+// mtuBlackhole needs a connection that hung as it was asked for and gets through in small segments. What the kernel knows of
+// the one that hung makes it certain, and tells the direction in which large packets vanish.
+func mtuBlackhole(v *diag.View) diag.Verdict {
+	hung, ok := hungStep(v)
+	if !ok {
+		if s, worked := workedLarge(v); worked {
+			return diag.Excluded(diag.N("because.large_passed", "check", string(s.Check)))
+		}
+		return diag.Open()
+	}
+	small := attempts(v, diag.PurposeSmallSegments)
+	found, works := first(small, func(a *diag.Attempt) bool { return passedBeyond(a, hung.Check) })
+	if !works {
+		if len(small) > 0 {
+			return diag.Excluded(diag.N("because.small_packets_hang"))
+		}
+		return diag.Open()
+	}
+	f := diag.Finding{Step: found.Step.ID, Evidence: append(slices.Clone(hung.Evidence), found.Step.Evidence...),
+		Args: diag.Args{"address": found.Seen.Address, "length": found.Seen.Label}, Confidence: diag.Likely}
+	h, isTLS := hung.Observation.(*diag.TLSHandshake)
+	if !isTLS || h.TCP == nil {
+		return diag.Holds(f)
+	}
+	switch t := h.TCP; {
+	case t.OutOfOrder > 0:
+		// Something came behind a gap that was never filled: the large packet before it was lost, again and again.
+		f.Variant, f.Confidence = "towards_us", diag.Certain
+	case t.Retransmits > 0 && t.Unacked > 0:
+		f.Variant, f.Confidence = "towards_peer", diag.Certain
+		f.Args["count"] = strconv.Itoa(t.Retransmits)
+	}
+	return diag.Holds(f)
+}
+
+// hungStep is the last step of the asked path, where it got no answer.
+func hungStep(v *diag.View) (diag.Step, bool) {
+	for _, s := range v.Steps {
+		switch o := s.Observation.(type) {
+		case *diag.TLSHandshake:
+			if s.Check == checkTLS && o.Outcome == diag.OutcomeSilent {
+				return s, true
+			}
+		case *diag.WSUpgrade:
+			if s.Check == checkWS && o.Outcome == diag.OutcomeSilent {
+				return s, true
+			}
+		case *diag.MQTTConnect:
+			if (s.Check == checkMQTT || s.Check == checkOlder) && o.Outcome == diag.OutcomeSilent {
+				return s, true
+			}
+		}
+	}
+	return diag.Step{}, false
+}
+
+// workedLarge is a handshake that was completed: hello and certificates are larger than a packet, mostly.
+func workedLarge(v *diag.View) (diag.Step, bool) {
+	s, ok := first(diag.SeenBy[*diag.TLSHandshake](v, checkTLS), func(h *diag.TLSHandshake) bool { return h.Outcome == diag.OutcomeOK })
+	return s.Step, ok
+}
+
+// passedBeyond tells whether an attempt got further than the check that hung.
+func passedBeyond(a *diag.Attempt, check diag.ProbeID) bool {
+	switch check {
+	case checkTLS:
+		return a.TLS != nil && a.TLS.Outcome == diag.OutcomeOK
+	case checkWS:
+		return a.WS != nil && a.WS.HTTP()
+	}
+	return a.SpeaksMQTT()
+}
