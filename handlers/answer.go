@@ -15,8 +15,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = e.Encode(v)       // the client has gone
 }
 
-// routePattern is the route without ids and queries, for logs.
-func routePattern(r *http.Request) string {
+// RoutePattern is the route without ids and queries, for logs and metrics: the address of a report is its key.
+func RoutePattern(r *http.Request) string {
 	if c := chi.RouteContext(r.Context()); c != nil && c.RoutePattern() != "" {
 		return c.RoutePattern()
 	}

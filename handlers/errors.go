@@ -137,7 +137,7 @@ func (h *Handlers) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problem(err, h.lang(r, ""))
 	switch {
 	case p.Status >= http.StatusInternalServerError && p.Status != http.StatusServiceUnavailable && r.Context().Err() == nil:
-		h.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "route", routePattern(r), "err", err)
+		h.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "route", RoutePattern(r), "err", err)
 	case errors.Is(err, context.Canceled):
 		return // nobody is there to read the answer
 	}

@@ -49,7 +49,7 @@ func New(deps Deps) *Handlers {
 		deps.Log = slog.New(slog.DiscardHandler)
 	}
 	if deps.ClientAddr == nil {
-		deps.ClientAddr = peerAddr
+		deps.ClientAddr = PeerAddr
 	}
 	if deps.Secure == nil {
 		deps.Secure = func(r *http.Request) bool { return r.TLS != nil }
@@ -116,7 +116,8 @@ func noStore(next http.Handler) http.Handler {
 	})
 }
 
-func peerAddr(r *http.Request) netip.Addr {
+// PeerAddr is the address at the other end of the connection: the client, or the last proxy.
+func PeerAddr(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return netip.Addr{}

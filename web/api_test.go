@@ -289,3 +289,50 @@ func TestUnknownRoutesAreInTheErrorShape(t *testing.T) {
 		t.Errorf("status %d", a.status)
 	}
 }
+
+func TestRerunTakesASuggestionOver(t *testing.T) {
+	e := testEngine(guard.Laptop, passing("dns.test"))
+	e.Rules = []diag.Rule{{Code: "tls.required", Severity: diag.SeverityCritical, When: func(v *diag.View) diag.Verdict {
+		return diag.Holds(diag.Finding{Suggestion: &diag.Suggestion{URL: "mqtts://broker.test:8883", Protocol: diag.Version311}})
+	}}}
+	s := startServer(t, testConfig(t), e)
+	first := s.start(`{"target":{"url":"broker.test","client_id":"c"}}`)
+	s.watch(first.ID, "")
+	var again started
+	s.do("POST", "/api/v1/runs/"+first.ID+"/rerun", `{"apply":"tls.required","lang":"zh"}`).want(http.StatusAccepted).json(&again)
+	if r := s.report(again.ID); r.Target["url"] != "mqtts://broker.test:8883" || r.Target["protocol"] != "3.1.1" ||
+		r.Target["client_id"] != "c" || r.Lang != "zh" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestSuggestionsFitTheirTarget(t *testing.T) {
+	empty, origin, qos := "", "https://app.test", 0
+	for name, c := range map[string]struct {
+		target diag.TargetInput
+		change diag.Suggestion
+		want   func(diag.Target) bool
+	}{
+		"another path than the URL's": {diag.TargetInput{URL: "ws://broker.test/a", WS: diag.WSInput{Path: "/a"}},
+			diag.Suggestion{WS: &diag.WSSuggestion{Path: "/mqtt"}}, func(t diag.Target) bool { return t.WS.Path == "/mqtt" }},
+		"another path than the field's": {diag.TargetInput{URL: "wss://broker.test", WS: diag.WSInput{Path: "/a"}},
+			diag.Suggestion{WS: &diag.WSSuggestion{Path: "/b?c=d"}}, func(t diag.Target) bool { return t.WS.Path == "/b?c=d" && t.Port == 443 }},
+		"another URL with a path": {diag.TargetInput{URL: "broker.test", WS: diag.WSInput{Path: "/a"}},
+			diag.Suggestion{URL: "ws://broker.test:9001/mqtt"}, func(t diag.Target) bool { return t.URL() == "ws://broker.test:9001/mqtt" }},
+		"no CA": {diag.TargetInput{URL: "mqtts://broker.test", TLS: diag.TLSInput{CAPEM: "x"}},
+			diag.Suggestion{TLS: &diag.TLSSuggestion{CAPEM: &empty, ServerName: "other.test", ALPN: []string{"mqtt"}}},
+			func(t diag.Target) bool {
+				return t.TLS.CAPEM == "" && t.TLS.ServerName == "other.test" && len(t.TLS.ALPN) == 1
+			}},
+		"origin and QoS": {diag.TargetInput{URL: "ws://broker.test"},
+			diag.Suggestion{WS: &diag.WSSuggestion{Origin: &origin}, Topics: &diag.TopicsSuggestion{QoS: &qos, Subscribe: []string{"a"}}},
+			func(t diag.Target) bool {
+				return t.WS.Origin == origin && t.Topics.QoS == 0 && len(t.Topics.Subscribe) == 1
+			}},
+	} {
+		apply(&c.target, c.change)
+		if target, err := diag.ParseTarget(c.target); err != nil || !c.want(target) {
+			t.Errorf("%s: %+v, %v", name, c.target, err)
+		}
+	}
+}

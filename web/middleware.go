@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/klauspost/compress/gzhttp"
 
@@ -64,10 +63,7 @@ func observe(log *slog.Logger, m *meter, addr func(*http.Request) netip.Addr) fu
 			if status == 0 { // a websocket, or nothing written
 				status = http.StatusOK
 			}
-			route := "unmatched"
-			if c := chi.RouteContext(r.Context()); c != nil && c.RoutePattern() != "" {
-				route = c.RoutePattern()
-			}
+			route := handlers.RoutePattern(r)
 			stream := r.Header.Get("Upgrade") != "" && ww.BytesWritten() == 0
 			if !stream {
 				m.requests.WithLabelValues(methodLabel(r.Method), route, strconv.Itoa(status)).Observe(took.Seconds())

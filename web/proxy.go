@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"mqttdoctor/handlers"
 )
 
 // origin tells who asks and how, seen through the reverse proxies that are trusted, and through no others: anybody can
@@ -17,7 +19,7 @@ type origin struct {
 
 // addr is the client's address: the last one in the chain that is no trusted proxy.
 func (o origin) addr(r *http.Request) netip.Addr {
-	peer := peerOf(r)
+	peer := handlers.PeerAddr(r)
 	if !o.trusts(peer) {
 		return peer
 	}
@@ -40,7 +42,7 @@ func (o origin) secure(r *http.Request) bool {
 	if r.TLS != nil {
 		return true
 	}
-	if o.trusts(peerOf(r)) {
+	if o.trusts(handlers.PeerAddr(r)) {
 		if proto := r.Header.Get("X-Forwarded-Proto"); proto != "" {
 			return strings.EqualFold(proto, "https")
 		}
@@ -50,12 +52,4 @@ func (o origin) secure(r *http.Request) bool {
 
 func (o origin) trusts(addr netip.Addr) bool {
 	return slices.ContainsFunc(o.trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
-}
-
-func peerOf(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap()
 }

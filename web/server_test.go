@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds every wait of a test: far more than anything takes.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // testServer is a server on a free port with an archive of its own.
 type testServer struct {
