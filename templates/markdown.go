@@ -35,7 +35,7 @@ func (r RunPage) Markdown() string {
 		line("## ", mdText(r.T("run.ruled_out")))
 		line()
 		for _, c := range r.Report.RuledOut {
-			line("- **", mdText(c.Title), "**: ", mdText(c.Because))
+			line("- **", mdText(c.Title), "**: ", mdWords(c.Because))
 		}
 		line()
 	}
@@ -74,7 +74,7 @@ func (r RunPage) mdFinding(b *strings.Builder, f catalogue.FindingView) {
 	line("*", mdText(r.W("severity."+string(f.Severity))), ", ", mdText(r.W("confidence."+string(f.Confidence))), "* ", mdCode(string(f.Code)))
 	line()
 	if f.Explanation != "" {
-		line(mdText(f.Explanation))
+		line(mdWords(f.Explanation))
 		line()
 	}
 	if f.Suggestion != nil {
@@ -89,22 +89,23 @@ func (r RunPage) mdFinding(b *strings.Builder, f catalogue.FindingView) {
 		line("**", mdText(r.T("run.fix")), " (", mdText(r.forWhom(g.For)), ")**")
 		line()
 		for _, fix := range g.Fixes {
-			line("- ", mdText(fix.Text))
-			for _, command := range fix.Commands {
-				line()
+			line("- ", mdWords(fix.Text))
+			if len(fix.Commands) > 0 {
+				commands := strings.Join(fix.Commands, "\n")
 				fence := "```"
-				for strings.Contains(command, fence) {
+				for strings.Contains(commands, fence) {
 					fence += "`"
 				}
+				line()
 				line("  ", fence)
-				line("  ", strings.ReplaceAll(command, "\n", "\n  "))
+				line("  ", strings.ReplaceAll(commands, "\n", "\n  "))
 				line("  ", fence)
 			}
 		}
 		line()
 	}
 	if f.ToldApartBy != "" {
-		line("> ", mdText(f.ToldApartBy))
+		line("> ", mdWords(f.ToldApartBy))
 		line()
 	}
 }
@@ -114,6 +115,19 @@ var mdEscaper = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`,
 
 // mdText escapes what Markdown would read as its own: texts hold what a peer sent.
 func mdText(s string) string { return mdEscaper.Replace(s) }
+
+// mdWords is a text of the catalogue, in which backquotes mark code.
+func mdWords(s string) string {
+	var b strings.Builder
+	for i, part := range strings.Split(s, "`") {
+		if i%2 == 1 {
+			b.WriteString(mdCode(part))
+		} else {
+			b.WriteString(mdText(part))
+		}
+	}
+	return b.String()
+}
 
 func mdCell(s string) string { return mdText(s) }
 

@@ -42,7 +42,7 @@ function unfold(hash) {
 // Browsers without ::details-content print folded parts folded.
 let folded = [];
 addEventListener("beforeprint", () => {
-  folded = [...document.querySelectorAll("#run details:not([open])")].filter((d) => !d.matches(".again"));
+  folded = [...document.querySelectorAll("#run .why:not([open])")];
   for (const fold of folded) fold.open = true;
 });
 addEventListener("afterprint", () => {
