@@ -55,11 +55,11 @@ var peerTransports = diag.Probe{
 // transportKnown tells whether the listener is known to speak the asked transport after all, or another one.
 func transportKnown(v *diag.View) bool { return connected(v) || otherTransportKnown(v) }
 
-// otherTransportKnown tells whether a broker answered at the asked port in a transport that was not asked for: what the
-// asked one would still say is of no consequence.
+// otherTransportKnown tells whether a broker answered at the asked port in a transport that was not asked for, or behind a
+// PROXY header: what the asked one would still say is of no consequence.
 func otherTransportKnown(v *diag.View) bool {
 	return slices.ContainsFunc(diag.Seen[*diag.Attempt](v), func(s diag.Sight[*diag.Attempt]) bool {
-		return (s.Step.Check == "peer.transports" || s.Step.Check == "peer.paths") && s.Seen.SpeaksMQTT()
+		return (s.Step.Check == "peer.transports" || s.Step.Check == "peer.paths" || s.Step.Check == "tcp.proxy_header") && s.Seen.SpeaksMQTT()
 	})
 }
 
@@ -115,6 +115,10 @@ var peerListen = diag.Probe{
 		}
 		r := askedRoute(env.Target, address).with(diag.PurposeListen, "", nil)
 		tcp, conn := dialTCP(ctx, env, r)
+		if conn == nil && tcp.Outcome == diag.OutcomeReset { // accepted, and reset before we could so much as look
+			o := &diag.PeerAnswer{Purpose: diag.PurposeListen, Address: address, Sent: "nothing", Outcome: tcp.Outcome, Took: tcp.RTT, Error: tcp.Error}
+			return diag.Warned(o, diag.N("step.peer.listen.ended", "address", address, "duration", diag.FormatMS(o.Took)+" ms"))
+		}
 		if conn == nil {
 			return attemptResult(&diag.Attempt{Purpose: diag.PurposeListen, Address: address, Transport: r.Transport, TCP: tcp})
 		}

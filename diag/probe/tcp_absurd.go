@@ -51,20 +51,30 @@ var tcpProxyHeader = diag.Probe{
 		case transportKnown(v):
 			return diag.Skip(diag.N("skip.already_clear"))
 		case at == "":
+			// Some, such as EMQX, wait 3 s for the header before they close: longer than a client may have patience.
+			if v.Ended("peer.listen") && stillSilent(v) && answeredNothing(v) {
+				return diag.Run()
+			}
 			return diag.Wait()
 		case at != diag.LayerTLS && at != diag.LayerWS && at != diag.LayerMQTT:
 			return diag.Skip(diag.N("skip.no_tcp"))
-		case !endedWithoutAByte(v):
+		case !answeredNothing(v):
 			return diag.Skip(diag.N("skip.not_the_question"))
 		}
 		return diag.Run()
 	},
 	Subjects: func(*diag.View) []diag.Subject { return []diag.Subject{{Name: "v1"}, {Name: "v2"}} },
+	Moot:     transportKnown,
 	Budget:   12 * time.Second,
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 		address, ok := reachable(env.View)
 		if !ok {
 			return diag.Skipped(diag.N("skip.no_tcp"))
+		}
+		if brokenAt(env.View) == "" { // a try beside the asked path ends with it
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, max(env.Options.Timeout-listenFor(env.Options.Timeout, 0), env.Options.Timeout/3))
+			defer cancel()
 		}
 		return variant(ctx, env, askedRoute(env.Target, address).with(diag.PurposeProxyHeader, "PROXY "+s.Name, func(r *route) {
 			r.Prefix = proxyHeader(s.Name, address)
@@ -75,20 +85,23 @@ var tcpProxyHeader = diag.Probe{
 	},
 }
 
-// endedWithoutAByte tells whether the asked path was answered with nothing but the end of the connection.
-func endedWithoutAByte(v *diag.View) bool {
+// answeredNothing tells whether the asked path was answered with nothing at all, or nothing but the end of the connection.
+func answeredNothing(v *diag.View) bool {
+	nothing := func(o diag.Outcome, first []byte) bool {
+		return len(first) == 0 && (o.Ended() || o == diag.OutcomeSilent)
+	}
 	for _, s := range diag.SeenBy[*diag.TLSHandshake](v, checkTLS) {
-		if s.Seen.ServerHello || len(s.Seen.First) > 0 || !s.Seen.Outcome.Ended() {
+		if s.Seen.ServerHello || !nothing(s.Seen.Outcome, s.Seen.First) {
 			return false
 		}
 	}
 	for _, s := range diag.SeenBy[*diag.WSUpgrade](v, checkWS) {
-		if s.Seen.HTTP() || len(s.Seen.First) > 0 || !s.Seen.Outcome.Ended() {
+		if s.Seen.HTTP() || !nothing(s.Seen.Outcome, s.Seen.First) {
 			return false
 		}
 	}
 	for _, o := range askedConnects(v) {
-		if !endedMute(o) {
+		if o.Code >= 0 || o.Alert != nil || !nothing(o.Outcome, o.First) {
 			return false
 		}
 	}

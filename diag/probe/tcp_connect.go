@@ -41,7 +41,8 @@ func tcpResult(o *diag.TCPConnect) diag.Result {
 	}
 	failure := &diag.Failure{Op: "tcp.connect", Code: string(o.Outcome), Text: o.Error}
 	switch o.Outcome {
-	case diag.OutcomeRefused, diag.OutcomeSilent, diag.OutcomeICMP, diag.OutcomeUnreachable, diag.OutcomeForbidden:
+	case diag.OutcomeRefused, diag.OutcomeSilent, diag.OutcomeICMP, diag.OutcomeUnreachable, diag.OutcomeForbidden,
+		diag.OutcomeReset:
 		return diag.Failed(o, diag.N("step.tcp.connect."+string(o.Outcome), args...), failure)
 	}
 	return diag.Failed(o, diag.N("step.tcp.connect.local", args...), failure)

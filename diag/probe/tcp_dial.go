@@ -13,8 +13,20 @@ import (
 )
 
 // dialTCP makes one TCP connection and tells what came of it; the connection is nil where there is none. Where the platform
-// has it, the socket's error queue tells an ICMP error from a RST.
+// has it, the socket's error queue tells an ICMP error from a RST. A peer that resets what it has just accepted is asked
+// again: what it says to a byte is worth more.
 func dialTCP(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect, net.Conn) {
+	o, conn := dialTCPOnce(ctx, env, r)
+	for range 2 {
+		if o.Outcome != diag.OutcomeReset || ctx.Err() != nil {
+			break
+		}
+		o, conn = dialTCPOnce(ctx, env, r)
+	}
+	return o, conn
+}
+
+func dialTCPOnce(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect, net.Conn) {
 	o := &diag.TCPConnect{Purpose: r.Purpose, Address: r.Address}
 	if err := env.Allowed(r.Address); err != nil {
 		o.Outcome, o.Error = diag.OutcomeForbidden, err.Error()
@@ -47,6 +59,8 @@ func dialTCP(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect, net
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		o.Outcome, o.Errno = diag.OutcomeRefused, "ECONNREFUSED"
+	case errors.Is(err, syscall.ECONNRESET):
+		o.Outcome, o.Errno = diag.OutcomeReset, "ECONNRESET"
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		o.Outcome, o.Errno = diag.OutcomeUnreachable, "EHOSTUNREACH"
 	case outcomeOf(err) == diag.OutcomeSilent, outcomeOf(err) == diag.OutcomeCanceled:
@@ -74,4 +88,8 @@ func describeTCP(o *diag.TCPConnect, r netprobe.ConnectResult) {
 		netprobe.OutcomeUnreachable: diag.OutcomeUnreachable, netprobe.OutcomeCanceled: diag.OutcomeCanceled,
 		netprobe.OutcomeForbidden: diag.OutcomeForbidden, netprobe.OutcomeOther: diag.OutcomeLocal,
 	}[r.Outcome]
+	// A RST to a SYN is ECONNREFUSED. This one came after the SYN's answer, before connect returned.
+	if o.Outcome == diag.OutcomeLocal && errors.Is(r.Err, syscall.ECONNRESET) {
+		o.Outcome = diag.OutcomeReset
+	}
 }

@@ -12,8 +12,9 @@ var tcpRules = []diag.Rule{
 		Sources:    []string{"HAProxy proxy-protocol.txt 2"},
 		Awaits:     []diag.ProbeID{"tcp.proxy_header"},
 		LookAlikes: []diag.Code{"tcp.closed_on_accept", "mqtt.closed_without_connack"},
-		Hides:      []diag.Code{"tcp.closed_on_accept", "mqtt.closed_without_connack", "tls.handshake_closed", "tcp.wrong_port"},
-		When:       proxyProtocolExpected},
+		Hides: []diag.Code{"tcp.closed_on_accept", "mqtt.closed_without_connack", "mqtt.no_connack", "tls.handshake_closed",
+			"tls.handshake_timeout", "tcp.wrong_port"},
+		When: proxyProtocolExpected},
 	{Code: "tcp.wrong_port", Severity: diag.SeverityCritical,
 		Awaits:     []diag.ProbeID{checkTCP, "tcp.ports", "peer.transports", "peer.paths"},
 		LookAlikes: []diag.Code{"tcp.refused", "tcp.filtered", "mqtt.not_mqtt", "tls.required", "ws.expected"},
@@ -199,7 +200,15 @@ func acceptsEverything(v *diag.View) diag.Verdict {
 func closedOnAccept(v *diag.View) diag.Verdict {
 	listened := diag.SeenBy[*diag.PeerAnswer](v, "peer.listen")
 	if len(listened) == 0 {
-		return diag.Open()
+		// Reset so soon that nothing could be sent, at every address.
+		connects := diag.SeenBy[*diag.TCPConnect](v, checkTCP)
+		_, other := first(connects, func(c *diag.TCPConnect) bool { return c.Outcome != diag.OutcomeReset })
+		if len(connects) == 0 || other || !v.Ended(checkTCP) {
+			return diag.Open()
+		}
+		s := connects[0]
+		return diag.Holds(diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Confidence: diag.Likely,
+			Args: diag.Args{"address": s.Seen.Address, "duration": diag.FormatMS(s.Seen.RTT) + " ms"}})
 	}
 	if accepted(v) || !mute(v) {
 		return diag.Excluded(diag.N("because.something_was_said"))
