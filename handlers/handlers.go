@@ -73,9 +73,9 @@ func (h *Handlers) Register(r chi.Router) {
 		r.Method(http.MethodGet, "/metrics", h.Metrics)
 	}
 	r.Get("/runs/{id}.json", h.wrap(h.handleExportJSON))
+	r.Get("/api/openapi.json", h.wrap(h.handleOpenAPI)) // beside the versions that it describes
 	r.Route(apiPrefix, func(r chi.Router) {
 		r.Use(noStore)
-		r.Get("/openapi.json", h.wrap(h.handleOpenAPI))
 		r.Post("/runs", h.wrap(h.handleStart))
 		r.Get("/runs/{id}", h.wrap(h.handleReport))
 		r.Delete("/runs/{id}", h.wrap(h.handleDelete))

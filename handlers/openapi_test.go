@@ -48,7 +48,7 @@ func TestOpenAPIDescribesEveryRouteAndNoOther(t *testing.T) {
 	described := map[string]bool{}
 	for path, operations := range doc.Paths {
 		for method, raw := range operations {
-			if method == "parameters" {
+			if method == "parameters" || method == "servers" {
 				continue
 			}
 			described[strings.ToUpper(method)+" "+path] = true
@@ -67,6 +67,8 @@ func TestOpenAPIDescribesEveryRouteAndNoOther(t *testing.T) {
 	served := map[string]bool{}
 	if err := chi.Walk(r, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
 		if path, ok := strings.CutPrefix(route, apiPrefix); ok {
+			served[method+" "+path] = true
+		} else if path, ok := strings.CutPrefix(route, "/api"); ok { // its own entry in the document names the server /api
 			served[method+" "+path] = true
 		}
 		return nil

@@ -227,6 +227,15 @@ func TestLists(t *testing.T) {
 	}
 }
 
+func TestTheInterfaceIsDescribed(t *testing.T) {
+	s := startServer(t, testConfig(t), testEngine(guard.Laptop))
+	var doc struct{ OpenAPI string }
+	s.do("GET", "/api/openapi.json", "").want(http.StatusOK).json(&doc)
+	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
+		t.Errorf("%+v", doc)
+	}
+}
+
 func TestTopicMatch(t *testing.T) {
 	s := startServer(t, testConfig(t), testEngine(guard.Laptop))
 	for body, want := range map[string]string{
