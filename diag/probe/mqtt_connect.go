@@ -48,7 +48,7 @@ var mqttConnect = diag.Probe{
 			env.Stash.Put(stashMain, newExchange(session, o))
 		}
 		result := connectResult(o)
-		if env.Target.Protocol == diag.VersionAuto && result.Status == diag.StatusFailed && worthOlder(o) {
+		if env.Target.Protocol == diag.VersionAuto && result.Status == diag.StatusFailed && (worthOlder(o) || o.Outcome == diag.OutcomeSilent) {
 			// Nobody asked for this version; whether that is a failure, the older one will tell.
 			result.Status = diag.StatusWarned
 		}
@@ -71,13 +71,15 @@ var mqttOlder = diag.Probe{
 			return diag.Skip(diag.N("skip.connected"))
 		case otherTransportKnown(v):
 			return diag.Skip(diag.N("skip.already_clear"))
-		case !worthOlder(seen[0].Seen):
-			return diag.Skip(diag.N("skip.not_the_question"))
 		}
-		if _, found := understoodVersion(v); found {
-			return diag.Run()
-		}
+		_, found := understoodVersion(v)
+		// Silence says nothing by itself, and something where an older version was answered meanwhile.
+		worth := worthOlder(seen[0].Seen) || seen[0].Seen.Outcome == diag.OutcomeSilent && found
 		switch {
+		case !worth:
+			return diag.Skip(diag.N("skip.not_the_question"))
+		case found:
+			return diag.Run()
 		case !v.Ended(checkVersions):
 			return diag.Wait()
 		case otherTransportKnown(v):

@@ -100,6 +100,18 @@ func TestVersionRefused(t *testing.T) {
 	healthy := func(name string, peer func(testing.TB) string, asked string) scenario {
 		return scenario{name: name, peer: peer, in: diag.TargetInput{Protocol: asked}}
 	}
+	silent := scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+		if c.Level == 5 {
+			return diagtest.ConnectAnswer{Action: diagtest.Silence}
+		}
+		return diagtest.ConnectAnswer{}
+	}})
+	unspecified := scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+		if c.Level == 5 {
+			return diagtest.RefuseConnect(0, 0x81)
+		}
+		return diagtest.ConnectAnswer{}
+	}})
 	ownID := want("5 closed with an own id", closes(3, 4), "5", "3.1.1", "closed")
 	ownID.in.ClientID = "boiler-7"
 	runScenarios(t, []scenario{
@@ -112,6 +124,10 @@ func TestVersionRefused(t *testing.T) {
 		want("3.1 closed", closes(4, 5), "3.1", "5", "closed"),
 		want("none by code", code(), "3.1.1", "", ""),
 		ownID,
+		want("5 silent", silent, "5", "3.1.1", "silent"),
+		want("5 malformed", unspecified, "5", "3.1.1", "other_code"),
+		healthy("auto falls back after silence", silent, "auto"),
+		healthy("auto falls back after another code", unspecified, "auto"),
 		healthy("auto falls back to 3.1.1", code(4), "auto"),
 		healthy("auto falls back to 3.1.1 after a close", closes(4), "auto"),
 		healthy("auto falls back to 3.1", code(3), "auto"),

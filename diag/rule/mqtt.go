@@ -248,26 +248,32 @@ func versionUnsupported(v *diag.View) diag.Verdict {
 	works = slices.Compact(works)
 	byCode := versionRefused(o)
 	answered, understood := answeredInVersion(v, o.Version)
+	_, accepted := first(attempts(v, diag.PurposeVersion), func(a *diag.Attempt) bool { return a.Accepted() && a.MQTT.Version != o.Version })
+	variant := ""
 	switch {
-	case byCode && len(works) == 0:
-		// The broker itself says that it does not take this version.
-	case o.Code >= 0 && !byCode:
+	case byCode:
+		// The broker itself says that it does not take this version, even where none works.
+	case o.Code >= 0 && !(accepted && isCode(o, nil, []int{v5Unspecified, v5Malformed, v5Protocol, v5Implementation})):
 		return excludedByCode(o)
 	case len(works) == 0:
 		return diag.Excluded(diag.N("because.no_version_works"))
-	case !byCode && !withoutAnswer(o):
-		return diag.Excluded(diag.N("because.connect_stayed_open"))
-	case !byCode && understood:
+	case understood:
 		return diag.Excluded(diag.N("because.version_answered", "version", string(o.Version), "check", string(answered.Step.Check)))
+	case o.Code >= 0:
+		variant = "other_code"
+	case withoutAnswer(o):
+		variant = "closed"
+	case o.Outcome == diag.OutcomeSilent && accepted:
+		variant = "silent"
+	default:
+		return diag.Excluded(diag.N("because.connect_stayed_open"))
 	}
 	f := connectFinding(c)
 	f.Args["versions"] = strings.Join(works, ", ")
-	if !byCode {
-		f.Variant = "closed"
-		// The other version went with a temporary client id: where the user's own id was sent, that may be the difference.
-		if o.OwnClientID && !otherIDFails(v, o.Version) {
-			f.Confidence = diag.Likely
-		}
+	f.Variant = variant
+	// The other version went with a temporary client id: where the user's own id was sent, that may be the difference.
+	if variant == "silent" || variant == "other_code" || variant == "closed" && o.OwnClientID && !otherIDFails(v, o.Version) {
+		f.Confidence = diag.Likely
 	}
 	for _, version := range diag.Versions {
 		if s, ok := first(attempts(v, diag.PurposeVersion), func(a *diag.Attempt) bool {

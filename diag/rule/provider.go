@@ -122,7 +122,10 @@ func (p provider) broken(t diag.Target) (variant, rule, suggested string) {
 		return "client_id", p.clientID.text, p.clientID.text
 	case p.username != nil && t.Username != "" && !p.username.re.MatchString(t.Username):
 		return "username", p.username.text, p.username.text
-	case p.name == "AWS IoT Core" && !strings.Contains(t.Host, "-ats.iot."):
+	case p.name == "AWS IoT Core" && !strings.Contains(t.Host, "-ats.iot.") && !strings.Contains(t.Host, ".ats.iot."):
+		if strings.HasSuffix(t.Host, ".cn") { // the regions in China write it with a dot
+			return "endpoint", "{id}.ats.iot.{region}.amazonaws.com.cn", strings.Replace(t.Host, ".iot.", ".ats.iot.", 1)
+		}
 		return "endpoint", "{id}-ats.iot.{region}.amazonaws.com", strings.Replace(t.Host, ".iot.", "-ats.iot.", 1)
 	}
 	return "", "", ""
