@@ -311,15 +311,15 @@ var furtherTLSScenarios = []tlsCase{
 		suggests: func(s *diag.Suggestion) bool {
 			return s.TLS != nil && len(s.TLS.ALPN) == 1 && s.TLS.ALPN[0] == "x-amzn-mqtt-ca"
 		}},
-	{name: "MQTT only under its ALPN name, else silent", root: "tls.alpn_required",
+	{name: "MQTT only under its ALPN name, else silent", root: "tls.alpn_required", plan: soon(),
 		broken: func(t *testing.T) diag.TargetInput { return alpnPeer(t, "mqtt", diagtest.Silent) }},
-	{name: "ALPN names in which nothing is shared", root: "tls.alpn_required",
+	{name: "ALPN names in which nothing is shared", root: "tls.alpn_required", plan: soon(),
 		broken: func(t *testing.T) diag.TargetInput {
 			in := alpnPeer(t, "mqtt", diagtest.Silent)
 			in.TLS.ALPN = []string{"h2"}
 			return in
 		}},
-	{name: "silent after accept", root: "tls.handshake_timeout",
+	{name: "silent after accept", root: "tls.handshake_timeout", plan: soon(),
 		broken: func(t *testing.T) diag.TargetInput {
 			return diag.TargetInput{URL: diagtest.Peer(t, diagtest.Silent).URL("mqtts")}
 		}},

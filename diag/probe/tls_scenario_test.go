@@ -22,10 +22,6 @@ func tlsRun(t *testing.T, in diag.TargetInput, pin diag.PlanInput, change func(*
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pin.TimeoutS == nil {
-		timeout := 2.0
-		pin.TimeoutS = &timeout
-	}
 	opts, err := diag.ParsePlan(pin, probe.IDs())
 	if err != nil {
 		t.Fatal(err)
@@ -37,6 +33,12 @@ func tlsRun(t *testing.T, in diag.TargetInput, pin diag.PlanInput, change func(*
 	}
 	plan := diag.MakePlan(target, opts, probe.All)
 	return (&diag.Runner{Rules: rule.All}).Run(t.Context(), plan, env, diag.Report{ID: "test"}, func(diag.Event) {})
+}
+
+// soon is a plan for peers that stay silent: nobody should wait for them longer than the test needs.
+func soon() diag.PlanInput {
+	timeout := 2.0
+	return diag.PlanInput{TimeoutS: &timeout}
 }
 
 // tlsCase is a scenario: the root cause that must be named, what else is true, and nothing more.
@@ -64,7 +66,9 @@ func (c tlsCase) run(t *testing.T) {
 		t.Errorf("root cause %q, want %q", root, c.root)
 	}
 	for _, f := range report.Findings {
-		if f.Code != c.root && !slices.Contains(c.also, f.Code) {
+		// A busy machine is slow, which is worth a remark and no fault.
+		slow := f.Severity == diag.SeverityInfo && f.Layer != diag.LayerTLS
+		if f.Code != c.root && !slices.Contains(c.also, f.Code) && !slow {
 			t.Errorf("also found %s (%s)", f.Code, f.Severity)
 		}
 	}

@@ -37,18 +37,18 @@ func hellos(v *diag.View, check diag.ProbeID) []diag.Sight[*diag.TLSHello] {
 // that they have left behind.
 func versionsTaken(v *diag.View) (current, old []string) {
 	for _, s := range hellos(v, checkTLSVersions) {
-		if s.Seen.Outcome != diag.OutcomeOK {
-			continue
-		}
-		if s.Seen.Label == "TLS 1.2" || s.Seen.Label == "TLS 1.3" {
-			current = append(current, s.Seen.Label)
-		} else {
-			old = append(old, s.Seen.Label)
+		// Up to TLS 1.2 a server may answer with an older version than the newest one offered (RFC 5246 E.1): it takes that.
+		switch s.Seen.Version {
+		case "":
+		case "TLS 1.2", "TLS 1.3":
+			current = append(current, s.Seen.Version)
+		default:
+			old = append(old, s.Seen.Version)
 		}
 	}
 	slices.Sort(current)
 	slices.Sort(old)
-	return current, old
+	return slices.Compact(current), slices.Compact(old)
 }
 
 func tlsFailure(s diag.Sight[*diag.TLSHandshake]) diag.Finding {
@@ -75,7 +75,7 @@ func versionUnsupportedTLS(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.versions_taken", "versions", strings.Join(current, ", ")))
 	case len(old) > 0:
 		for _, h := range hellos(v, checkTLSVersions) {
-			if h.Seen.Outcome == diag.OutcomeOK {
+			if h.Seen.Version != "" {
 				f.Evidence = append(slices.Clone(f.Evidence), h.Step.Evidence...)
 			}
 		}
