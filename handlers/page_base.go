@@ -40,6 +40,16 @@ func (h *Handlers) page(w http.ResponseWriter, r *http.Request) templates.Page {
 	return p
 }
 
+// browserActor is who sent a form, with an owner cookie made where there is none. Only browsers send forms, and over plain
+// HTTP, as in many an intranet, they leave out the header by which owningActor knows them.
+func (h *Handlers) browserActor(w http.ResponseWriter, r *http.Request) Actor {
+	if r.Header.Get("Sec-Fetch-Site") == "" {
+		r = r.Clone(r.Context())
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	return h.owningActor(w, r)
+}
+
 // remember keeps a reader's choice; an empty value forgets it.
 func (h *Handlers) remember(w http.ResponseWriter, r *http.Request, name, value string) {
 	c := &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: int(choiceLife / time.Second), HttpOnly: true,

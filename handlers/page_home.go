@@ -67,7 +67,7 @@ func (h *Handlers) handleForm(w http.ResponseWriter, r *http.Request) error {
 	err = typed.check(h.Probes)
 	if err == nil {
 		var started Started
-		if started, err = h.Runs.Start(r.Context(), h.owningActor(w, r), typed.run); err == nil {
+		if started, err = h.Runs.Start(r.Context(), h.browserActor(w, r), typed.run); err == nil {
 			http.Redirect(w, r, "/runs/"+started.ID, http.StatusSeeOther)
 			return nil
 		}
@@ -113,7 +113,7 @@ func (h *Handlers) handleDemoRun(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		in := diag.RunInput{Target: s.Target, Lang: string(h.lang(r, ""))}
-		started, err := h.Runs.Start(r.Context(), h.owningActor(w, r), in)
+		started, err := h.Runs.Start(r.Context(), h.browserActor(w, r), in)
 		if err != nil {
 			return err
 		}

@@ -115,7 +115,7 @@ func (h *Handlers) handlePageRerun(w http.ResponseWriter, r *http.Request) error
 	with := RerunOptions{Apply: diag.Code(v.Get("apply")), Lang: string(h.lang(r, "")),
 		Secrets: diag.TargetInput{Password: f.run.Target.Password, TLS: diag.TLSInput{KeyPEM: f.run.Target.TLS.KeyPEM},
 			WS: diag.WSInput{Headers: f.run.Target.WS.Headers}}}
-	started, err := h.Runs.Rerun(r.Context(), id, h.owningActor(w, r), with)
+	started, err := h.Runs.Rerun(r.Context(), id, h.browserActor(w, r), with)
 	if err == nil {
 		http.Redirect(w, r, "/runs/"+started.ID, http.StatusSeeOther)
 		return nil

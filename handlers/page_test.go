@@ -176,6 +176,9 @@ func TestFormBecomesTheRunThatWasTyped(t *testing.T) {
 	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/runs/"+pageID {
 		t.Fatalf("%d %s %s", res.StatusCode, res.Header, body)
 	}
+	if cookie := res.Header.Get("Set-Cookie"); !strings.HasPrefix(cookie, "mqttdoctor_owner=") {
+		t.Errorf("the browser is not known as the owner: %q", cookie)
+	}
 	got := runs.started
 	number := func(n int) *int { return &n }
 	on, timeout := true, 2.5
