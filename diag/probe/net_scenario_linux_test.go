@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -10,93 +11,166 @@ import (
 	"mqttdoctor/diag/diagtest"
 )
 
-// farScenario is a scenario whose peer stands in another network namespace, behind a path that can lose packets: the run
-// itself is a process of its own on the near side.
-type farScenario struct {
+// far is a scenario whose client and peer stand in namespaces of their own, so that real ports are free and firewalls are
+// real. prepare sets up the peer's side and returns the URL to ask for.
+type far struct {
 	scenario
-	// world makes the far side and returns what the user enters.
-	world func(t testing.TB, p *diagtest.Path) farWorld
+	delay   time.Duration // one way
+	prepare func(testing.TB, *diagtest.Path) string
 }
 
-// farWorld is what the near side has to know of the far one.
-type farWorld struct {
-	url, ca, resolver string
-}
-
-// fromOutside are the variables by which the outer process tells the inner one.
-const farURL, farCA, farResolver = "FAR_URL", "FAR_CA", "FAR_RESOLVER"
-
-func runFarScenarios(t *testing.T, all []farScenario) {
-	t.Helper()
-	for _, s := range all {
-		t.Run(strings.ReplaceAll(s.name, " ", "_"), func(t *testing.T) {
-			if diagtest.InRerun() {
-				s.peer = func(testing.TB) string { return os.Getenv(farURL) }
-				s.in.TLS.CAPEM = os.Getenv(farCA)
-				s.env = func(e *diag.Env) { e.Resolvers, e.HostsFile = strings.Fields(os.Getenv(farResolver)), os.DevNull }
-				s.run(t)
-				return
-			}
-			t.Parallel()
-			path := diagtest.LatencyPath(t, 5*time.Millisecond)
-			w := s.world(t, path)
-			if out := path.Left.Rerun(t, farURL+"="+w.url, farCA+"="+w.ca, farResolver+"="+w.resolver); testing.Verbose() {
-				t.Log(out)
-			}
-		})
+func (f far) run(t *testing.T) {
+	if diagtest.InRerun() {
+		f.peer = func(testing.TB) string { return os.Getenv("TARGET") }
+		f.scenario.run(t)
+		return
 	}
+	path := diagtest.LatencyPath(t, f.delay)
+	path.Left.Rerun(t, "TARGET="+f.prepare(t, path))
 }
 
-// far starts something inside the far namespace.
-func far(t testing.TB, p *diagtest.Path, start func()) {
+// on starts a peer in the right namespace.
+func on(t testing.TB, path *diagtest.Path, start func()) {
 	t.Helper()
-	if err := p.Right.Do(func() error { start(); return nil }); err != nil {
+	if err := path.Right.Do(func() error { start(); return nil }); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// farBroker is a broker on the far side, with certificates that fill several packets where it has TLS.
-func farBroker(secured bool, limit func(*diagtest.Path)) func(testing.TB, *diagtest.Path) farWorld {
-	return func(t testing.TB, p *diagtest.Path) farWorld {
-		var w farWorld
-		options := []diagtest.PeerOption{diagtest.At(p.Right.IPv4 + ":0")}
-		if secured {
-			ca := diagtest.NewCA(t, "far root")
-			w.ca = ca.PEM
-			for _, name := range []string{"far first", "far second", "far third"} {
-				ca = ca.Intermediate(t, name)
-			}
-			cert := ca.Issue(t, diagtest.CertOptions{Names: []string{p.Right.IPv4}, RSABits: 4096})
-			options = append(options, diagtest.WithTLS(cert.Server()))
-		}
-		far(t, p, func() { w.url = diagtest.ScriptedBroker(t, diagtest.Script{}, options...).Target() })
-		if limit != nil {
-			limit(p)
-		}
-		return w
-	}
-}
-
-func hole(size int, fromLeft, fromRight bool) func(*diagtest.Path) {
-	return func(p *diagtest.Path) { p.LimitSize(size, fromLeft, fromRight) }
-}
-
-func TestPathScenarios(t *testing.T) {
-	longToken := diag.NewSecret(strings.Repeat("t", 3000))
-	runFarScenarios(t, []farScenario{
-		{scenario{name: "a path in order"}, farBroker(false, nil)},
-		{scenario{name: "a path in order with TLS"}, farBroker(true, nil)},
-		{scenario{name: "large packets vanish towards us", want: "net.mtu_blackhole", variant: "towards_us"}, farBroker(true, hole(1300, false, true))},
-		{scenario{name: "large packets vanish towards the peer", want: "net.mtu_blackhole", variant: "towards_peer"}, farBroker(true, hole(1300, true, false))},
-		{scenario{name: "large packets vanish both ways", want: "net.mtu_blackhole", variant: "*"}, farBroker(true, hole(1300, true, true))},
-		{scenario{name: "a long token vanishes", want: "net.mtu_blackhole", in: diag.TargetInput{Username: "u", Password: longToken}},
-			farBroker(false, hole(1300, true, false))},
-		{scenario{name: "a long token arrives", in: diag.TargetInput{Username: "u", Password: longToken}}, farBroker(false, nil)},
-		{scenario{name: "silent peer behind a path in order", want: "tls.handshake_timeout"},
-			func(t testing.TB, p *diagtest.Path) farWorld {
-				var w farWorld
-				far(t, p, func() { w.url = diagtest.Peer(t, diagtest.Silent, diagtest.At(p.Right.IPv4+":0")).URL("mqtts") })
-				return w
-			}},
+// brokerAt starts a broker on a port of the right namespace.
+func brokerAt(t testing.TB, path *diagtest.Path, port string, options ...diagtest.PeerOption) {
+	on(t, path, func() {
+		diagtest.ScriptedBroker(t, diagtest.Script{}, append(options, diagtest.At(net.JoinHostPort(path.Right.IPv4, port)))...)
 	})
+}
+
+// beyond is an address behind the right namespace, which routes to it.
+const beyond = "10.98.0.5"
+
+func route(t testing.TB, path *diagtest.Path) {
+	path.Left.Run(t, "ip", "route", "add", "10.98.0.0/24", "via", path.Right.IPv4)
+	path.Right.Run(t, "ip", "route", "add", "10.98.0.0/24", "dev", "path0")
+	path.Right.Run(t, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward; "+
+		// Redirects, which it would send because the way leads back, count against its other ICMP errors.
+		"echo 0 > /proc/sys/net/ipv4/conf/all/send_redirects; echo 0 > /proc/sys/net/ipv4/conf/path0/send_redirects")
+}
+
+func TestFarScenarios(t *testing.T) {
+	lastHop := func(t *testing.T, r diag.Report) {
+		if r.RootCause.Args["hop"] != "10.99.0.2" {
+			t.Errorf("last hop %q", r.RootCause.Args["hop"])
+		}
+	}
+	for _, f := range []far{
+		{scenario: scenario{name: "healthy", plan: diag.PlanInput{TimeoutS: seconds(5)}}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				brokerAt(t, path, "1883")
+				return "mqtt://10.99.0.2"
+			}},
+		{scenario: scenario{name: "long way", info: []diag.Code{"net.high_latency"}}, delay: 170 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				brokerAt(t, path, "1883")
+				return "mqtt://10.99.0.2"
+			}},
+		{scenario: scenario{name: "other port", want: "tcp.wrong_port", suggest: `{"url":"mqtt://10.99.0.2:1883"}`, check: within(time.Second)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				brokerAt(t, path, "1883")
+				return "mqtt://10.99.0.2:1888"
+			}},
+		{scenario: scenario{name: "other port filtered", want: "tcp.wrong_port", suggest: `{"url":"mqtt://10.99.0.2:1883"}`,
+			plan: diag.PlanInput{TimeoutS: seconds(5)}, check: within(3500 * time.Millisecond)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				brokerAt(t, path, "1883")
+				path.Right.Filter(t, 1888)
+				return "mqtt://10.99.0.2:1888"
+			}},
+		{scenario: scenario{name: "other port silent", want: "tcp.wrong_port", suggest: `{"url":"mqtt://10.99.0.2:1883"}`}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				brokerAt(t, path, "1883")
+				on(t, path, func() { diagtest.Peer(t, diagtest.Silent, diagtest.At("10.99.0.2:1888")) })
+				return "mqtt://10.99.0.2:1888"
+			}},
+		{scenario: scenario{name: "filtered", want: "tcp.filtered", plan: diag.PlanInput{TimeoutS: seconds(5)}, check: within(3500 * time.Millisecond)},
+			delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				path.Right.Run(t, "iptables", "-A", "INPUT", "-j", "DROP")
+				return "mqtt://10.99.0.2"
+			}},
+		{scenario: scenario{name: "one port filtered", want: "tcp.filtered", variant: "port_alone", plan: diag.PlanInput{TimeoutS: seconds(5)},
+			check: within(3500 * time.Millisecond)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				path.Right.Filter(t, 1883)
+				return "mqtt://10.99.0.2"
+			}},
+		{scenario: scenario{name: "filtered behind a router", want: "tcp.filtered", plan: diag.PlanInput{TimeoutS: seconds(5)},
+			check: all(within(3500*time.Millisecond), lastHop)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				route(t, path)
+				path.Right.Run(t, "iptables", "-A", "FORWARD", "-j", "DROP")
+				return "mqtt://" + beyond
+			}},
+		{scenario: scenario{name: "rejected by a router", want: "net.firewall_rejected", check: all(within(2*time.Second), lastHop)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				route(t, path)
+				path.Right.Run(t, "iptables", "-A", "FORWARD", "-j", "REJECT", "--reject-with", "icmp-admin-prohibited")
+				return "mqtt://" + beyond
+			}},
+		{scenario: scenario{name: "rejected by the host", want: "net.firewall_rejected", variant: "own", check: within(2 * time.Second)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				path.Right.Reject(t, 1883, "icmp-admin-prohibited")
+				return "mqtt://10.99.0.2"
+			}},
+		{scenario: scenario{name: "port unreachable", want: "net.firewall_rejected", variant: "own", check: within(2 * time.Second)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				path.Right.Reject(t, 1883, "icmp-port-unreachable")
+				return "mqtt://10.99.0.2"
+			}},
+		{scenario: scenario{name: "reset by a firewall", want: "tcp.refused", check: within(time.Second)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				path.Right.Reject(t, 1883, "tcp-reset")
+				return "mqtt://10.99.0.2"
+			}},
+		{scenario: scenario{name: "rejected over IPv6", want: "net.firewall_rejected", variant: "own", check: within(2 * time.Second)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				path.Right.Run(t, "ip6tables", "-A", "INPUT", "-p", "tcp", "-j", "REJECT", "--reject-with", "icmp6-adm-prohibited")
+				return "mqtt://[fd99::2]"
+			}},
+		{scenario: scenario{name: "unreachable", want: "net.unreachable", check: all(within(time.Second), lastHop)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				route(t, path)
+				path.Right.Run(t, "ip", "route", "replace", "unreachable", "10.98.0.0/24")
+				return "mqtt://" + beyond
+			}},
+		{scenario: scenario{name: "no route", want: "net.unreachable", variant: "no_route", check: within(time.Second)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string { return "mqtt://" + beyond }},
+		{scenario: scenario{name: "accepts everything", want: "tcp.accepts_everything"}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				on(t, path, func() { diagtest.Peer(t, diagtest.Silent, diagtest.At("10.99.0.2:5000")) })
+				path.Right.Run(t, "iptables", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-j", "REDIRECT", "--to-ports", "5000")
+				return "mqtt://10.99.0.2"
+			}},
+		{scenario: scenario{name: "accepts everything TLS", want: "tcp.accepts_everything"}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				on(t, path, func() { diagtest.Peer(t, diagtest.Silent, diagtest.At("10.99.0.2:5000")) })
+				path.Right.Run(t, "iptables", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-j", "REDIRECT", "--to-ports", "5000")
+				return "mqtts://10.99.0.2"
+			}},
+		{scenario: scenario{name: "accepts everything and closes", want: "tcp.accepts_everything"}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				on(t, path, func() { diagtest.Peer(t, diagtest.CloseAtOnce, diagtest.At("10.99.0.2:5000")) })
+				path.Right.Run(t, "iptables", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-j", "REDIRECT", "--to-ports", "5000")
+				return "mqtt://10.99.0.2"
+			}},
+		{scenario: scenario{name: "broker behind what accepts everything"}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				brokerAt(t, path, "1883")
+				path.Right.Run(t, "iptables", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-j", "REDIRECT", "--to-ports", "1883")
+				return "mqtt://10.99.0.2"
+			}},
+	} {
+		t.Run(strings.ReplaceAll(f.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			f.run(t)
+		})
+	}
 }

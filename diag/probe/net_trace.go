@@ -23,7 +23,8 @@ var netTrace = diag.Probe{
 		}
 		if v.Ended(checkTCP) {
 			for _, s := range diag.SeenBy[*diag.TCPConnect](v, checkTCP) {
-				if s.Seen.Outcome == diag.OutcomeSilent || s.Seen.Outcome == diag.OutcomeICMP || s.Seen.Outcome == diag.OutcomeUnreachable {
+				// An ICMP error names its sender, and routers send only a few a second.
+				if s.Seen.Outcome == diag.OutcomeSilent {
 					return diag.Run()
 				}
 			}

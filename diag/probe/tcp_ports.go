@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,6 +44,8 @@ var tcpPorts = diag.Probe{
 			return diag.Skip(diag.N("skip.not_resolved"))
 		case connected(v), otherTransportKnown(v):
 			return diag.Skip(diag.N("skip.already_clear"))
+		case at == diag.LayerTCP && !slices.ContainsFunc(diag.SeenBy[*diag.TCPConnect](v, checkTCP), answersByPort):
+			return diag.Skip(diag.N("skip.no_way"))
 		case at == diag.LayerTCP:
 			return diag.Run()
 		case at != "" && !transportInDoubt(v):
@@ -88,7 +91,7 @@ var tcpPorts = diag.Probe{
 					r.MQTT.Version = diag.Version311
 				}
 				r.WS.Subprotocols = subprotocolsFor(r.MQTT.Version)
-				r.SYNWait = synTime - synOverdue
+				r.SYNWait = otherPortWait(env.View)
 				r.WS.NoHeaders = !env.Target.Scheme.IsWebSocket() || env.Target.Scheme.UsesTLS() && !scheme.UsesTLS()
 			})
 			a, l := walk(ctx, env, r, upToMQTT)
@@ -100,6 +103,28 @@ var tcpPorts = diag.Probe{
 		}
 		return result
 	},
+}
+
+// answersByPort tells whether what came of a connection leaves open that another port of the address answers otherwise: not
+// where there is no way to the address at all.
+func answersByPort(s diag.Sight[*diag.TCPConnect]) bool {
+	c := s.Seen
+	unreachable := c.ICMPFamily == 4 && c.ICMPType == 3 && slices.Contains([]int{0, 1, 5, 6, 7, 11}, c.ICMPCode) || // RFC 792, RFC 1122 3.2.2.1
+		c.ICMPFamily == 6 && c.ICMPType == 1 && slices.Contains([]int{0, 2, 3}, c.ICMPCode) // RFC 4443 3.1
+	return c.Outcome != diag.OutcomeUnreachable && c.Outcome != diag.OutcomeForbidden && !unreachable
+}
+
+// otherPortWait is how long the SYN to another port may stay unanswered: where the asked one got its answer soon, one
+// retransmission.
+func otherPortWait(v *diag.View) time.Duration {
+	wait := synTime - synOverdue
+	for _, s := range diag.SeenBy[*diag.TCPConnect](v, checkTCP) {
+		if s.Seen.Outcome == diag.OutcomeSilent {
+			return wait
+		}
+		wait = min(wait, 1200*time.Millisecond+2*s.Seen.RTT)
+	}
+	return wait
 }
 
 // pathOn is the WebSocket path of the broker that has the port by default.
