@@ -42,6 +42,7 @@ const (
 	EvICMPOffender EvidenceKey = "net.icmp_offender"
 	EvLastHop      EvidenceKey = "net.last_hop"
 	EvTracePath    EvidenceKey = "net.path"
+	EvCDN          EvidenceKey = "net.cdn"
 	EvEchoSent     EvidenceKey = "net.echo_sent"
 	EvEchoAnswered EvidenceKey = "net.echo_answered"
 
