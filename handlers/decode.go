@@ -31,8 +31,9 @@ func readJSON(w http.ResponseWriter, r *http.Request, dst any, optional bool) er
 	case errors.As(err, &tooLarge):
 		// A client that is still sending when the connection is closed never reads the answer.
 		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
-		return &badRequest{status: http.StatusRequestEntityTooLarge, code: "body_too_large",
-			args: diag.Args{"limit": strconv.Itoa(maxBody)}}
+		return &badRequest{status: http.StatusBadRequest, code: "body_too_large",
+			args:   diag.Args{"limit": strconv.Itoa(maxBody)},
+			fields: diag.FieldErrors{"body": diag.N("api.body_too_large", "limit", strconv.Itoa(maxBody))}}
 	case err != nil:
 		return &badRequest{status: http.StatusBadRequest, code: "body_unreadable"}
 	}

@@ -70,7 +70,7 @@ func formValues(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge), errors.Is(err, multipart.ErrMessageTooLarge):
-		return nil, &badRequest{status: http.StatusRequestEntityTooLarge, code: "body_too_large",
+		return nil, &badRequest{status: http.StatusBadRequest, code: "body_too_large",
 			args: diag.Args{"limit": strconv.Itoa(maxForm)}}
 	case err != nil:
 		return nil, &badRequest{status: http.StatusBadRequest, code: "body_unreadable"}

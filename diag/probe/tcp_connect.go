@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"mqttdoctor/diag"
@@ -57,9 +56,4 @@ func synBound(timeout time.Duration) time.Duration {
 		return timeout // the user chose it
 	}
 	return synTime
-}
-
-// isLoopbackName tells the names that mean this machine (RFC 6761 6.3).
-func isLoopbackName(host string) bool {
-	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }

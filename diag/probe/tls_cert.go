@@ -2,7 +2,8 @@ package probe
 
 import (
 	"bytes"
-	"crypto/dsa" //nolint:staticcheck // old servers still serve such keys, and a report names them
+	//lint:ignore SA1019 old servers still serve such keys, and a report names them
+	"crypto/dsa"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"

@@ -126,14 +126,15 @@ func kickedAfterConnect(v *diag.View) diag.Verdict {
 }
 
 func pingUnanswered(v *diag.View) diag.Verdict {
-	for _, s := range diag.SeenBy[*diag.MQTTPing](v, checkPing) {
-		if s.Seen.Outcome != diag.OutcomeSilent {
-			return diag.Excluded(diag.N("because.ping_answered"))
-		}
-		return diag.Holds(diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence,
-			Args: diag.Args{"limit": strconv.FormatFloat(v.Options.Timeout.Seconds(), 'f', -1, 64) + " s"}})
+	pings := diag.SeenBy[*diag.MQTTPing](v, checkPing)
+	switch {
+	case len(pings) == 0:
+		return diag.Open()
+	case pings[0].Seen.Outcome != diag.OutcomeSilent:
+		return diag.Excluded(diag.N("because.ping_answered"))
 	}
-	return diag.Open()
+	return diag.Holds(diag.Finding{Step: pings[0].Step.ID, Evidence: pings[0].Step.Evidence,
+		Args: diag.Args{"limit": strconv.FormatFloat(v.Options.Timeout.Seconds(), 'f', -1, 64) + " s"}})
 }
 
 func keepAliveOverridden(v *diag.View) diag.Verdict {
