@@ -90,6 +90,25 @@ func TestFarScenarios(t *testing.T) {
 				on(t, path, func() { diagtest.Peer(t, diagtest.Silent, diagtest.At("10.99.0.2:1888")) })
 				return "mqtt://10.99.0.2:1888"
 			}},
+		{scenario: scenario{name: "other port WebSocket", want: "tcp.wrong_port", suggest: `{"url":"ws://HOST:9001/mqtt"}`, check: within(2 * time.Second)},
+			delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				on(t, path, func() {
+					diagtest.ScriptedBroker(t, diagtest.Script{WS: &diagtest.WSScript{}}, diagtest.At("10.99.0.2:9001"))
+				})
+				return "mqtt://10.99.0.2"
+			}},
+		{scenario: scenario{name: "other port untrusted", want: "tcp.wrong_port", variant: "untrusted", check: within(2 * time.Second)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				brokerAt(t, path, "8883", diagtest.WithTLS(diagtest.SelfSigned(t, diagtest.CertOptions{}).Server()))
+				return "mqtts://10.99.0.2:8333"
+			}},
+		{scenario: scenario{name: "other port beside SSH", want: "tcp.wrong_port", suggest: `{"url":"mqtt://10.99.0.2:1883"}`}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				brokerAt(t, path, "1883")
+				on(t, path, func() { diagtest.Peer(t, diagtest.Banner(diagtest.SSHBanner), diagtest.At("10.99.0.2:22")) })
+				return "mqtt://10.99.0.2:22"
+			}},
 		{scenario: scenario{name: "filtered", want: "tcp.filtered", plan: diag.PlanInput{TimeoutS: seconds(5)}, check: within(3500 * time.Millisecond)},
 			delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
@@ -143,19 +162,19 @@ func TestFarScenarios(t *testing.T) {
 			}},
 		{scenario: scenario{name: "no route", want: "net.unreachable", variant: "no_route", check: within(time.Second)}, delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string { return "mqtt://" + beyond }},
-		{scenario: scenario{name: "accepts everything", want: "tcp.accepts_everything"}, delay: 5 * time.Millisecond,
+		{scenario: scenario{name: "accepts everything", want: "tcp.accepts_everything", check: within(3500 * time.Millisecond)}, delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
 				on(t, path, func() { diagtest.Peer(t, diagtest.Silent, diagtest.At("10.99.0.2:5000")) })
 				path.Right.Run(t, "iptables", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-j", "REDIRECT", "--to-ports", "5000")
 				return "mqtt://10.99.0.2"
 			}},
-		{scenario: scenario{name: "accepts everything TLS", want: "tcp.accepts_everything"}, delay: 5 * time.Millisecond,
+		{scenario: scenario{name: "accepts everything TLS", want: "tcp.accepts_everything", check: within(3500 * time.Millisecond)}, delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
 				on(t, path, func() { diagtest.Peer(t, diagtest.Silent, diagtest.At("10.99.0.2:5000")) })
 				path.Right.Run(t, "iptables", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-j", "REDIRECT", "--to-ports", "5000")
 				return "mqtts://10.99.0.2"
 			}},
-		{scenario: scenario{name: "accepts everything and closes", want: "tcp.accepts_everything"}, delay: 5 * time.Millisecond,
+		{scenario: scenario{name: "accepts everything and closes", want: "tcp.accepts_everything", check: within(3500 * time.Millisecond)}, delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
 				on(t, path, func() { diagtest.Peer(t, diagtest.CloseAtOnce, diagtest.At("10.99.0.2:5000")) })
 				path.Right.Run(t, "iptables", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "-j", "REDIRECT", "--to-ports", "5000")

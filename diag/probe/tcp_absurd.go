@@ -71,11 +71,8 @@ var tcpProxyHeader = diag.Probe{
 		if !ok {
 			return diag.Skipped(diag.N("skip.no_tcp"))
 		}
-		if brokenAt(env.View) == "" { // a try beside the asked path ends with it
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, max(env.Options.Timeout-listenFor(env.Options.Timeout, 0), env.Options.Timeout/3))
-			defer cancel()
-		}
+		ctx, cancel := besideAsked(ctx, env)
+		defer cancel()
 		return variant(ctx, env, askedRoute(env.Target, address).with(diag.PurposeProxyHeader, "PROXY "+s.Name, func(r *route) {
 			r.Prefix = proxyHeader(s.Name, address)
 			if env.Target.Protocol == diag.VersionAuto {
@@ -83,6 +80,15 @@ var tcpProxyHeader = diag.Probe{
 			}
 		}))
 	},
+}
+
+// besideAsked bounds a try that was started after peer.listen while the asked path still waits: it ends with that.
+func besideAsked(ctx context.Context, env *diag.Env) (context.Context, context.CancelFunc) {
+	if brokenAt(env.View) != "" {
+		return context.WithCancel(ctx)
+	}
+	timeout := env.Options.Timeout
+	return context.WithTimeout(ctx, max(timeout-listenFor(timeout, 0), timeout/3))
 }
 
 // answeredNothing tells whether the asked path was answered with nothing at all, or nothing but the end of the connection.

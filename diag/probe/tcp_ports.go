@@ -79,6 +79,11 @@ var tcpPorts = diag.Probe{
 	Moot:   transportKnown,
 	Budget: 12 * time.Second,
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
+		if len(openedAddresses(env.View, checkTCP)) > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = besideAsked(ctx, env)
+			defer cancel()
+		}
 		p, _ := s.Value.(usualPort)
 		var result diag.Result
 		for _, scheme := range p.schemes {
@@ -97,7 +102,7 @@ var tcpPorts = diag.Probe{
 			a, l := walk(ctx, env, r, upToMQTT)
 			_ = l.Close()
 			result = attemptResult(a)
-			if a.SpeaksMQTT() || a.TCP == nil || a.TCP.Outcome != diag.OutcomeOK {
+			if a.SpeaksMQTT() || a.TCP == nil || a.TCP.Outcome != diag.OutcomeOK || a.TLS != nil && a.TLS.Outcome == diag.OutcomeSilent {
 				break
 			}
 		}
