@@ -287,7 +287,11 @@ func privateAddress(v *diag.View) diag.Verdict {
 	}
 	f := dnsFinding(s)
 	f.Args["addresses"] = strings.Join(s.Seen.Addresses, ", ")
-	if v.Ended(checkTCP) && !reached(v) {
+	// A RST shows that there is a way to the address.
+	_, answers := first(diag.SeenBy[*diag.TCPConnect](v, checkTCP), func(c *diag.TCPConnect) bool {
+		return c.Outcome != diag.OutcomeSilent && c.Outcome != diag.OutcomeUnreachable && c.Outcome != diag.OutcomeICMP
+	})
+	if v.Ended(checkTCP) && !answers {
 		f.Severity, f.Variant = diag.SeverityWarning, "unreachable"
 	}
 	return diag.Holds(f)
@@ -305,8 +309,7 @@ func resolverMismatch(v *diag.View) diag.Verdict {
 		}
 		f := dnsFinding(s)
 		f.Evidence = append(slices.Clone(f.Evidence), other.Step.Evidence...)
-		f.Args["addresses"], f.Args["bad"] = strings.Join(s.Seen.Addresses, ", "), strings.Join(theirs, ", ")
-		f.Args["name"], f.Args["good"] = s.Seen.Name, other.Seen.Resolver
+		f.Args["good"], f.Args["bad"], f.Args["resolver"] = strings.Join(s.Seen.Addresses, ", "), strings.Join(theirs, ", "), other.Seen.Resolver
 		for _, a := range s.Seen.Answers {
 			if a.TTL != nil {
 				f.Args["ttl"] = strconv.FormatUint(uint64(*a.TTL), 10)
@@ -327,7 +330,7 @@ func hostsOverride(v *diag.View) diag.Verdict {
 		theirs := other.Seen.Addresses()
 		if len(theirs) > 0 && !slices.ContainsFunc(theirs, func(a string) bool { return slices.Contains(s.Seen.Addresses, a) }) {
 			f := dnsFinding(s)
-			f.Args["addresses"], f.Args["bad"], f.Args["resolver"] = strings.Join(s.Seen.Addresses, ", "), strings.Join(theirs, ", "), other.Seen.Resolver
+			f.Args["good"], f.Args["bad"], f.Args["resolver"] = strings.Join(s.Seen.Addresses, ", "), strings.Join(theirs, ", "), other.Seen.Resolver
 			return diag.Holds(f)
 		}
 	}
