@@ -46,4 +46,3 @@ func TestCDNScenarios(t *testing.T) {
 		}},
 	})
 }
-
