@@ -9,6 +9,15 @@ import (
 )
 
 var netRules = []diag.Rule{
+	{Code: "net.captive_portal", Severity: diag.SeverityCritical,
+		Sources:    []string{"RFC 8952 2.1", "RFC 6585 6", "RFC 5737 3"},
+		Awaits:     []diag.ProbeID{checkCaptive},
+		LookAlikes: []diag.Code{"ws.redirect", "mqtt.not_mqtt", "tcp.filtered", "ws.expected", "tls.intercepted"},
+		Hides: []diag.Code{"tcp.filtered", "tcp.refused", "tcp.wrong_port", "tcp.accepts_everything", "tcp.closed_on_accept", "net.firewall_rejected",
+			"net.unreachable", "net.cdn_in_front", "mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack", "ws.expected", "ws.redirect",
+			"ws.not_websocket", "ws.auth_required", "ws.bad_gateway", "ws.upgrade_stripped", "tls.handshake_timeout", "tls.handshake_closed",
+			"tls.plaintext_peer", "tls.required", "tls.intercepted", "tls.hostname_mismatch", "tls.self_signed", "tls.unknown_ca"},
+		When: captivePortal},
 	{Code: "net.cdn_in_front", Severity: diag.SeverityCritical,
 		Sources:    []string{"data/cdn_ranges.txt", "https://developers.cloudflare.com/fundamentals/reference/network-ports/"},
 		Awaits:     []diag.ProbeID{checkTCP, "tcp.ports", "peer.transports", "peer.paths"},
