@@ -3,6 +3,7 @@ package probe_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 
@@ -80,6 +81,14 @@ func TestRealBrokers(t *testing.T) {
 				c.MinimumProtocolVersion = 5
 				return diagtest.Mochi(t, diagtest.MochiOptions{Capabilities: c})
 			}), in: diag.TargetInput{Protocol: "3.1.1"}, want: "mqtt.version_unsupported", variant: "*", suggest: `{"protocol":"5"}`},
+			// NATS answers mqtt to an offer of mqttv3.1 alone; nothing of that may hold up the run.
+			{name: "nats over ws", peer: real("ws", diagtest.NATS), check: func(t *testing.T, r diag.Report) {
+				for _, s := range r.Steps {
+					if s.Duration > time.Second {
+						t.Errorf("%s took %s", s.ID, s.Duration)
+					}
+				}
+			}},
 			{name: "nats asked for 5", peer: real("mqtt", diagtest.NATS), in: diag.TargetInput{Protocol: "5"}, want: "mqtt.version_unsupported", variant: "*", suggest: `{"protocol":"3.1.1"}`},
 			{name: "nats asked for 5 over ws", peer: real("ws", diagtest.NATS), in: diag.TargetInput{Protocol: "5"}, want: "mqtt.version_unsupported", variant: "*", suggest: `{"protocol":"3.1.1"}`},
 			{name: "nats at another path", peer: as("ws", "/broker", real("ws", diagtest.NATS)), want: "ws.wrong_path", variant: "something_else", suggest: `{"url":"ws://HOST/mqtt"}`},
