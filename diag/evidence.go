@@ -46,6 +46,10 @@ const (
 	EvEchoSent     EvidenceKey = "net.echo_sent"
 	EvEchoAnswered EvidenceKey = "net.echo_answered"
 
+	EvSeriesTries    EvidenceKey = "net.series_tries"
+	EvSeriesRepeated EvidenceKey = "net.series_repeated"
+	EvSeriesSilent   EvidenceKey = "net.series_silent"
+
 	EvTLSServerName    EvidenceKey = "tls.server_name"
 	EvTLSOfferedALPN   EvidenceKey = "tls.offered_alpn"
 	EvTLSAlert         EvidenceKey = "tls.alert"

@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -141,5 +142,52 @@ func (p *PeerAnswer) Facts() []Evidence {
 	f.bytes(EvFirstBytes, p.First)
 	f.ms(EvDuration, p.Took)
 	f.add(EvError, p.Error)
+	return f.items
+}
+
+func init() {
+	register(func() *ConnectSeries { return &ConnectSeries{} })
+}
+
+// ConnectSeries is what came of connecting to one address many times in a row.
+type ConnectSeries struct {
+	Address string `json:"address"`
+	// Ends tells of each connection in order: ok, repeated (its SYN had to be sent again), silent, or other (an answer that
+	// is no connection).
+	Ends []string `json:"ends"`
+	// Median of the round trips of those that needed no repeat.
+	Median time.Duration `json:"median"`
+}
+
+// The ends of a [ConnectSeries].
+const (
+	EndOK       = "ok"
+	EndRepeated = "repeated"
+	EndSilent   = "silent"
+	EndOther    = "other"
+)
+
+// Count tells how many connections ended in one of the given ways.
+func (s *ConnectSeries) Count(ends ...string) int {
+	n := 0
+	for _, e := range s.Ends {
+		if slices.Contains(ends, e) {
+			n++
+		}
+	}
+	return n
+}
+
+// Kind names the type in stored runs.
+func (*ConnectSeries) Kind() string { return "tcp.series" }
+
+// Facts lists what was seen.
+func (s *ConnectSeries) Facts() []Evidence {
+	f := facts{}
+	f.add(EvAddress, s.Address)
+	f.add(EvSeriesTries, strconv.Itoa(len(s.Ends)))
+	f.add(EvSeriesRepeated, strconv.Itoa(s.Count(EndRepeated)))
+	f.add(EvSeriesSilent, strconv.Itoa(s.Count(EndSilent)))
+	f.ms(EvRTT, s.Median)
 	return f.items
 }

@@ -218,3 +218,23 @@ func TestPrivateAddress(t *testing.T) {
 		}
 	}
 }
+
+func TestPacketLoss(t *testing.T) {
+	t.Parallel()
+	series := func(ends string) diag.Step {
+		o := &diag.ConnectSeries{Address: at}
+		for _, e := range ends {
+			o.Ends = append(o.Ends, map[rune]string{'.': diag.EndOK, 'r': diag.EndRepeated, 's': diag.EndSilent, 'x': diag.EndOther}[e])
+		}
+		return seen("net.loss", "", o)
+	}
+	works := seen(checkMQTT, at, answered(0))
+	accepts := seen(checkTCP, at, dialled(diag.OutcomeOK))
+	testRecorded(t, []recorded{
+		{name: "none", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("..............................")}},
+		{name: "one", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("...........r..................")}},
+		{name: "several", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("...r.......r.......s..........")}, want: "net.packet_loss"},
+		{name: "a limit", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("....................ssssssssss")}},
+		{name: "refusals", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("........xxxx....xxxx..........")}},
+	})
+}

@@ -1,0 +1,84 @@
+package probe
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"mqttdoctor/diag"
+)
+
+// The series is long enough that one packet in twenty lost is found in four runs of five, and slow enough not to meet a limit
+// for connections per second.
+const (
+	seriesTries = 30
+	seriesPace  = 80 * time.Millisecond
+)
+
+// netLoss connects many times in a row to an address that works, and counts the SYNs that had to be sent again: the kernel
+// does so where the SYN or its answer was lost.
+var netLoss = diag.Probe{
+	ID: "net.loss", Layer: diag.LayerNet, Depth: diag.DepthDeep,
+	Symptoms: []diag.Symptom{diag.SymptomSlow, diag.SymptomDrops},
+	Needs:    []diag.ProbeID{checkResolve},
+	Ready: func(v *diag.View) diag.Decision {
+		if _, ok := reachable(v); ok {
+			return diag.Run()
+		}
+		if v.Ended(checkTCP) {
+			return diag.Skip(diag.N("skip.no_tcp"))
+		}
+		return diag.Wait()
+	},
+	Budget: seriesTries*seriesPace + 6*time.Second,
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		address, ok := reachable(env.View)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_tcp"))
+		}
+		o := &diag.ConnectSeries{Address: address, Ends: make([]string, seriesTries)}
+		rtts := make([]time.Duration, seriesTries)
+		var connecting sync.WaitGroup
+		pace := time.NewTicker(seriesPace)
+		defer pace.Stop()
+		for i := range seriesTries {
+			select {
+			case <-pace.C:
+			case <-ctx.Done():
+				connecting.Wait()
+				return diag.Skipped(diag.N("skip.canceled"))
+			}
+			connecting.Go(func() { o.Ends[i], rtts[i] = connectOnce(ctx, env, address) })
+		}
+		connecting.Wait()
+		rtts = slices.DeleteFunc(rtts, func(d time.Duration) bool { return d == 0 })
+		if slices.Sort(rtts); len(rtts) > 0 {
+			o.Median = rtts[len(rtts)/2]
+		}
+		lost := o.Count(diag.EndRepeated, diag.EndSilent)
+		args := []string{"address", address, "count", strconv.Itoa(lost), "total", strconv.Itoa(seriesTries)}
+		if lost == 0 {
+			return diag.Passed(o, diag.N("step.net.loss.none", args...))
+		}
+		return diag.Warned(o, diag.N("step.net.loss.some", args...))
+	},
+}
+
+// connectOnce tells how a connection ended, and its round trip where that was measured.
+func connectOnce(ctx context.Context, env *diag.Env, address string) (end string, rtt time.Duration) {
+	o, conn := dialTCP(ctx, env, askedRoute(env.Target, address))
+	if conn != nil {
+		conn.Close()
+	}
+	switch {
+	case o.Outcome == diag.OutcomeSilent:
+		return diag.EndSilent, 0
+	case o.Outcome != diag.OutcomeOK:
+		return diag.EndOther, 0
+	case o.Retransmits > 0:
+		return diag.EndRepeated, 0
+	}
+	return diag.EndOK, o.RTT
+}

@@ -1,0 +1,29 @@
+package rule
+
+import (
+	"slices"
+	"strconv"
+
+	"mqttdoctor/diag"
+)
+
+// packetLoss needs more than one of many connections to have lost a packet, and that now and then: a limit for connections
+// lets the first ones through and none after them.
+func packetLoss(v *diag.View) diag.Verdict {
+	sights := diag.Seen[*diag.ConnectSeries](v)
+	if len(sights) == 0 {
+		return diag.Open()
+	}
+	s := sights[0]
+	lost := func(end string) bool { return end == diag.EndRepeated || end == diag.EndSilent }
+	count, total := s.Seen.Count(diag.EndRepeated, diag.EndSilent), len(s.Seen.Ends)
+	args := diag.Args{"count": strconv.Itoa(count), "total": strconv.Itoa(total), "address": s.Seen.Address}
+	first := slices.IndexFunc(s.Seen.Ends, lost)
+	switch {
+	case count < 2:
+		return diag.Excluded(diag.Note{Key: "because.little_loss", Args: args})
+	case !slices.Contains(s.Seen.Ends[first:], diag.EndOK): // from then on every one
+		return diag.Open()
+	}
+	return diag.Holds(diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Args: args})
+}
