@@ -80,7 +80,8 @@ func purposeOf(asked, tried diag.Scheme) diag.Purpose {
 // transportInDoubt tells whether what came of the asked path leaves open that the listener speaks another transport: not
 // where it answered in the asked one.
 func transportInDoubt(v *diag.View) bool {
-	if slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Code >= 0 }) {
+	// An answer, and an alert of TLS, which says that TLS it is.
+	if slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Code >= 0 || o.Alert != nil }) {
 		return false
 	}
 	if v.Target.Scheme.IsWebSocket() && len(openedAddresses(v, checkWS)) > 0 {

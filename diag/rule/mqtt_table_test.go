@@ -23,7 +23,6 @@ type recorded struct {
 	target diag.Target
 	steps  []diag.Step
 	want   diag.Code // of the root cause; empty: no critical finding and no warning
-	not    []diag.Code
 	// because is the note that must exclude a look-alike.
 	because map[diag.Code]string
 	variant string
