@@ -40,6 +40,14 @@ func lastBeforeMQTT(t diag.Target) diag.ProbeID {
 	return chain[len(chain)-1]
 }
 
+// beforeUpgrade is the check whose success means that a CONNECT, or the upgrade that carries it, can be sent.
+func beforeUpgrade(t diag.Target) diag.ProbeID {
+	if t.Scheme.UsesTLS() {
+		return checkTLS
+	}
+	return checkTCP
+}
+
 // opened tells whether a step of the asked chain left a usable connection. Its status does not tell: a handshake with an
 // expired certificate has failed, and what lies behind it can still be looked at.
 func opened(s diag.Step) bool {

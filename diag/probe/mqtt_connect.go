@@ -37,6 +37,7 @@ var mqttConnect = diag.Probe{
 	},
 	Moot: otherTransportKnown,
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
+		defer env.Stash.Put(stashAnswered, answeredMark{})
 		secured, _ := s.Value.(*diag.TLSHandshake)
 		item, _ := env.Stash.Take(stashBefore(env.Target) + s.Name)
 		conn, ok := item.(net.Conn)
@@ -55,6 +56,13 @@ var mqttConnect = diag.Probe{
 		return result
 	},
 }
+
+// stashAnswered is there once the asked CONNECT has had its answer, or none.
+const stashAnswered = diag.StashMQTT + "answered"
+
+type answeredMark struct{}
+
+func (answeredMark) Close() error { return nil }
 
 // mqttOlder sends the asked CONNECT in an older version, where the version was left open and the newest one failed in a way
 // that can come from the version, as a client library falls back: in the newest that mqtt.versions found to be understood.

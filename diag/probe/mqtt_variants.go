@@ -14,8 +14,8 @@ var mqttVersions = diag.Probe{
 	ID: checkVersions, Layer: diag.LayerMQTT, Depth: diag.DepthStandard,
 	Symptoms: []diag.Symptom{diag.SymptomCannotConnect, diag.SymptomRefused, diag.SymptomTimeout, diag.SymptomAuth},
 	Ready: func(v *diag.View) diag.Decision {
-		// Not earlier, beside the asked upgrade: on a broker with one place left this would take it.
-		if len(openedAddresses(v, lastBeforeMQTT(v.Target))) > 0 {
+		// Beside the asked upgrade, which brokers may take their time for: the control would come late behind it.
+		if len(openedAddresses(v, beforeUpgrade(v.Target))) > 0 {
 			return diag.Run()
 		}
 		if at := brokenAt(v); at != "" {
@@ -36,12 +36,32 @@ var mqttVersions = diag.Probe{
 	Budget: 3 * 6 * time.Second, // TCP, TLS or WebSocket, and CONNECT, each of the usual time-out
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 		version, _ := s.Value.(diag.Version)
-		address := openedAddresses(env.View, lastBeforeMQTT(env.Target))[0]
+		address := openedAddresses(env.View, beforeUpgrade(env.Target))[0]
 		return variant(ctx, env, askedRoute(env.Target, address).with(diag.PurposeVersion, s.Name, func(r *route) {
 			// Both names, the version's own first: what is asked here is the version, not the name.
 			r.MQTT.Version, r.WS.Subprotocols = version, bothSubprotocols(version)
+			r.Yield = env.Target.Scheme.IsWebSocket()
 		}))
 	},
+}
+
+// yield waits until the asked CONNECT has had its answer: on a broker with one place left a variation would take it. It does
+// not wait longer than a healthy upgrade and CONNECT take.
+func yield(ctx context.Context, env *diag.Env, r route) {
+	patience := time.NewTimer(2*roundTrip(env.View, r.Address) + hedgeSlack)
+	defer patience.Stop()
+	for {
+		if _, there := env.Stash.Borrow(stashAnswered); there {
+			return
+		}
+		select {
+		case <-time.After(2 * time.Millisecond):
+		case <-patience.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // variant walks a variation to its CONNACK, leaves in order, and tells what came of it.

@@ -21,6 +21,8 @@ type route struct {
 	MaxSegment int           // TCP_MAXSEG to set before connecting; 0: the system's
 	Prefix     []byte        // sent before anything else: a PROXY protocol header
 
+	Yield bool // hold the CONNECT back until the asked one has had its answer
+
 	TLS  tlsOffer
 	WS   wsOffer
 	MQTT mqttOffer
@@ -167,6 +169,9 @@ func walk(ctx context.Context, env *diag.Env, r route, upTo layer) (*diag.Attemp
 	}
 	if upTo == upToWS {
 		return a, lineOf(conn)
+	}
+	if r.Yield {
+		yield(ctx, env, r)
 	}
 	var session mqttwire.Session
 	a.MQTT, session = connectMQTT(ctx, env, r, conn, a.TLS)
