@@ -193,3 +193,15 @@ func TestFarScenarios(t *testing.T) {
 		})
 	}
 }
+
+func TestPrivateAddressScenario(t *testing.T) {
+	runPathScenarios(t, []pathScenario{{scenario{name: "private address that works", info: []diag.Code{"dns.private_address"}},
+		func(t testing.TB, p *diagtest.Path) farSide {
+			w := farSide{url: "mqtt://broker.example.com"}
+			brokerAt(t, p, "1883")
+			on(t, p, func() {
+				w.resolver = diagtest.DNSServer(t, records("broker.example.com", p.Right.IPv4), diagtest.At(p.Right.IPv4+":0")).Addr
+			})
+			return w
+		}}})
+}
