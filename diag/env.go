@@ -40,6 +40,39 @@ type Env struct {
 	Progress func(done, total int, unit string)
 	// Conns counts the connections that the run opened.
 	Conns *Counter
+	// Repeats knows the run's TCP connections, where the system tells how much was sent again on each.
+	Repeats *Repeats
+}
+
+// Repeats adds up what TCP had to send again on the connections of a run, open ones and ended ones. It is safe for concurrent
+// use; nil counts nothing.
+type Repeats struct {
+	mu  sync.Mutex
+	all []func() int
+}
+
+// Watch adds a connection, which answers how many segments were sent again on it so far.
+func (r *Repeats) Watch(count func() int) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, count)
+}
+
+// Total asks all of them.
+func (r *Repeats) Total() int {
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, count := range r.all {
+		n += count()
+	}
+	return n
 }
 
 // Counter counts, safely for concurrent use.

@@ -48,6 +48,7 @@ const (
 
 	EvSeriesTries    EvidenceKey = "net.series_tries"
 	EvSeriesRepeated EvidenceKey = "net.series_repeated"
+	EvSentAgain      EvidenceKey = "net.sent_again"
 	EvSeriesSilent   EvidenceKey = "net.series_silent"
 
 	EvTLSServerName    EvidenceKey = "tls.server_name"

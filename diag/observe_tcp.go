@@ -157,6 +157,8 @@ type ConnectSeries struct {
 	Ends []string `json:"ends"`
 	// Median of the round trips of those that needed no repeat.
 	Median time.Duration `json:"median"`
+	// Again is how many segments had been sent again on the run's other connections before.
+	Again int `json:"again,omitempty"`
 }
 
 // The ends of a [ConnectSeries].
@@ -188,6 +190,9 @@ func (s *ConnectSeries) Facts() []Evidence {
 	f.add(EvSeriesTries, strconv.Itoa(len(s.Ends)))
 	f.add(EvSeriesRepeated, strconv.Itoa(s.Count(EndRepeated)))
 	f.add(EvSeriesSilent, strconv.Itoa(s.Count(EndSilent)))
+	if s.Again > 0 {
+		f.add(EvSentAgain, strconv.Itoa(s.Again))
+	}
 	f.ms(EvRTT, s.Median)
 	return f.items
 }

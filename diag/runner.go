@@ -87,6 +87,9 @@ func newWalk(r *Runner, plan Plan, env Env, header Report, emit func(Event)) *wa
 	if w.env.Conns == nil {
 		w.env.Conns = &Counter{}
 	}
+	if w.env.Repeats == nil {
+		w.env.Repeats = &Repeats{}
+	}
 	if w.env.Allowed == nil {
 		w.env.Allowed = func(string) error { return nil }
 	}

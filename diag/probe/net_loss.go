@@ -18,17 +18,22 @@ const (
 )
 
 // netLoss connects many times in a row to an address that works, and counts the SYNs that had to be sent again: the kernel
-// does so where the SYN or its answer was lost.
+// does so where the SYN or its answer was lost. It runs where loss is the question, and where TCP had to send anything again on
+// a connection of the run.
 var netLoss = diag.Probe{
-	ID: "net.loss", Layer: diag.LayerNet, Depth: diag.DepthDeep,
-	Symptoms: []diag.Symptom{diag.SymptomSlow, diag.SymptomDrops},
-	Needs:    []diag.ProbeID{checkResolve},
+	ID: "net.loss", Layer: diag.LayerNet, Depth: diag.DepthQuick,
+	Needs: []diag.ProbeID{checkResolve},
 	Ready: func(v *diag.View) diag.Decision {
-		if _, ok := reachable(v); ok {
+		_, ok := reachable(v)
+		switch {
+		case ok && (lossIsTheQuestion(v) || repeatedSYN(v)):
 			return diag.Run()
-		}
-		if v.Ended(checkTCP) {
+		case !ok && v.Ended(checkTCP):
 			return diag.Skip(diag.N("skip.no_tcp"))
+		case brokenAt(v) != "":
+			return diag.Skip(diag.N("skip.nothing_lost"))
+		case connected(v) && v.Ended(checkVersions) && v.Ended(checkRoundTrip) && v.Ended(checkQoS2) && v.Ended(checkPublish):
+			return diag.Run() // and look at the connections themselves
 		}
 		return diag.Wait()
 	},
@@ -38,7 +43,10 @@ var netLoss = diag.Probe{
 		if !ok {
 			return diag.Skipped(diag.N("skip.no_tcp"))
 		}
-		o := &diag.ConnectSeries{Address: address, Ends: make([]string, seriesTries)}
+		if !lossIsTheQuestion(env.View) && env.Repeats.Total() == 0 {
+			return diag.Skipped(diag.N("skip.nothing_lost"))
+		}
+		o := &diag.ConnectSeries{Address: address, Again: env.Repeats.Total(), Ends: make([]string, seriesTries)}
 		rtts := make([]time.Duration, seriesTries)
 		var connecting sync.WaitGroup
 		pace := time.NewTicker(seriesPace)
@@ -64,6 +72,25 @@ var netLoss = diag.Probe{
 		}
 		return diag.Warned(o, diag.N("step.net.loss.some", args...))
 	},
+}
+
+func lossIsTheQuestion(v *diag.View) bool {
+	return v.Options.Depth == diag.DepthDeep || slices.Contains(v.Options.Include, "net.loss") ||
+		slices.Contains([]diag.Symptom{diag.SymptomSlow, diag.SymptomDrops, diag.SymptomTimeout}, v.Options.Symptom)
+}
+
+// repeatedSYN tells whether any connection of the run that came about needed a second SYN.
+func repeatedSYN(v *diag.View) bool {
+	repeated := func(c *diag.TCPConnect) bool { return c != nil && c.Outcome == diag.OutcomeOK && c.Retransmits > 0 }
+	return slices.ContainsFunc(v.Steps, func(s diag.Step) bool {
+		switch o := s.Observation.(type) {
+		case *diag.TCPConnect:
+			return repeated(o)
+		case *diag.Attempt:
+			return repeated(o.TCP)
+		}
+		return false
+	})
 }
 
 // connectOnce tells how a connection ended, and its round trip where that was measured.

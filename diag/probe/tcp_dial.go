@@ -45,7 +45,7 @@ func dialTCPOnce(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect,
 		if !errors.Is(result.Err, netprobe.ErrUnsupported) {
 			env.Conns.Add()
 			describeTCP(o, result)
-			return o, ackQuickly(conn)
+			return o, ackQuickly(env, conn)
 		}
 	}
 	begun := time.Now()
@@ -53,7 +53,7 @@ func dialTCPOnce(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect,
 	o.RTT = time.Since(begun)
 	if err == nil {
 		o.Outcome = diag.OutcomeOK
-		return o, ackQuickly(conn)
+		return o, ackQuickly(env, conn)
 	}
 	o.Error = err.Error()
 	switch {

@@ -2,8 +2,12 @@ package probe
 
 import (
 	"net"
+	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/netprobe"
 )
 
 // quickAck acknowledges at once what it has read. Brokers that leave Nagle's algorithm on (RFC 896; mosquitto does unless
@@ -11,16 +15,20 @@ import (
 // 40 ms would make the broker look slower than it is.
 type quickAck struct {
 	*net.TCPConn
+
+	mu     sync.Mutex
+	closed bool
+	sent   int // again, once closed
 }
 
-func (c quickAck) Read(p []byte) (int, error) {
+func (c *quickAck) Read(p []byte) (int, error) {
 	c.hurry() // it wears off, and must be set again (tcp(7))
 	n, err := c.TCPConn.Read(p)
 	c.hurry()
 	return n, err
 }
 
-func (c quickAck) hurry() {
+func (c *quickAck) hurry() {
 	raw, err := c.TCPConn.SyscallConn()
 	if err != nil {
 		return
@@ -30,13 +38,39 @@ func (c quickAck) hurry() {
 	})
 }
 
-// NetConn is the connection below, for those who look at its socket.
-func (c quickAck) NetConn() net.Conn { return c.TCPConn }
+// Close remembers what the kernel forgets with the socket.
+func (c *quickAck) Close() error {
+	sent := c.repeats()
+	c.mu.Lock()
+	c.closed, c.sent = true, sent
+	c.mu.Unlock()
+	return c.TCPConn.Close()
+}
 
-// ackQuickly wraps a TCP connection; any other stays as it is.
-func ackQuickly(conn net.Conn) net.Conn {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		return quickAck{tcp}
+// repeats is how many segments were sent again, the SYN among them.
+func (c *quickAck) repeats() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return c.sent
 	}
-	return conn
+	info, err := netprobe.TCPInfo(c.TCPConn)
+	if err != nil {
+		return 0
+	}
+	return info.Retransmits
+}
+
+// NetConn is the connection below, for those who look at its socket.
+func (c *quickAck) NetConn() net.Conn { return c.TCPConn }
+
+// ackQuickly wraps a TCP connection and lets its repeats be counted; any other stays as it is.
+func ackQuickly(env *diag.Env, conn net.Conn) net.Conn {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return conn
+	}
+	c := &quickAck{TCPConn: tcp}
+	env.Repeats.Watch(c.repeats)
+	return c
 }

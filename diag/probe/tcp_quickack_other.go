@@ -2,7 +2,11 @@
 
 package probe
 
-import "net"
+import (
+	"net"
+
+	"mqttdoctor/diag"
+)
 
 // ackQuickly does nothing where the system has no TCP_QUICKACK.
-func ackQuickly(conn net.Conn) net.Conn { return conn }
+func ackQuickly(_ *diag.Env, conn net.Conn) net.Conn { return conn }

@@ -20,10 +20,20 @@ func packetLoss(v *diag.View) diag.Verdict {
 	args := diag.Args{"count": strconv.Itoa(count), "total": strconv.Itoa(total), "address": s.Seen.Address}
 	first := slices.IndexFunc(s.Seen.Ends, lost)
 	switch {
-	case count < 2:
+	case count == 0, count == 1 && s.Seen.Again < 2:
 		return diag.Excluded(diag.Note{Key: "because.little_loss", Args: args})
 	case !slices.Contains(s.Seen.Ends[first:], diag.EndOK): // from then on every one
 		return diag.Open()
 	}
-	return diag.Holds(diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Args: args})
+	f := diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Args: args}
+	if hung, ok := hungStep(v); ok {
+		// What was silent once and worked when it was tried in another way worked because that one was not lost.
+		switch hung.Check {
+		case checkTLS:
+			f = f.Hiding("tls.version_unsupported", "tls.no_shared_cipher", "tls.sni_required", "tls.alpn_required")
+		case checkMQTT, checkOlder:
+			f = f.Hiding("mqtt.version_unsupported", "tls.alpn_required", "mqtt.connect_too_large")
+		}
+	}
+	return diag.Holds(f)
 }

@@ -25,6 +25,11 @@ func mtuBlackhole(v *diag.View) diag.Verdict {
 		}
 		return diag.Open()
 	}
+	if again, passes := first(diag.SeenBy[*diag.Attempt](v, "net.mtu"), func(a *diag.Attempt) bool {
+		return a.Purpose == diag.PurposeRetry && passedBeyond(a, hung.Check)
+	}); passes {
+		return diag.Excluded(diag.N("because.passed_the_second_time", "address", again.Seen.Address))
+	}
 	f := diag.Finding{Step: found.Step.ID, Evidence: append(slices.Clone(hung.Evidence), found.Step.Evidence...),
 		Args: diag.Args{"address": found.Seen.Address, "length": found.Seen.Label}, Confidence: diag.Likely}
 	h, isTLS := hung.Observation.(*diag.TLSHandshake)
