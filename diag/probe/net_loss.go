@@ -26,7 +26,7 @@ var netLoss = diag.Probe{
 	Ready: func(v *diag.View) diag.Decision {
 		_, ok := reachable(v)
 		switch {
-		case ok && (lossIsTheQuestion(v) || repeatedSYN(v)):
+		case ok && (lossIsTheQuestion(v) || repeatedSYNs(v) >= suspicious):
 			return diag.Run()
 		case !ok && v.Ended(checkTCP):
 			return diag.Skip(diag.N("skip.no_tcp"))
@@ -43,7 +43,7 @@ var netLoss = diag.Probe{
 		if !ok {
 			return diag.Skipped(diag.N("skip.no_tcp"))
 		}
-		if !lossIsTheQuestion(env.View) && env.Repeats.Total() == 0 {
+		if !lossIsTheQuestion(env.View) && env.Repeats.Total() < suspicious {
 			return diag.Skipped(diag.N("skip.nothing_lost"))
 		}
 		o := &diag.ConnectSeries{Address: address, Again: env.Repeats.Total(), Ends: make([]string, seriesTries)}
@@ -79,18 +79,26 @@ func lossIsTheQuestion(v *diag.View) bool {
 		slices.Contains([]diag.Symptom{diag.SymptomSlow, diag.SymptomDrops, diag.SymptomTimeout}, v.Options.Symptom)
 }
 
-// repeatedSYN tells whether any connection of the run that came about needed a second SYN.
-func repeatedSYN(v *diag.View) bool {
-	repeated := func(c *diag.TCPConnect) bool { return c != nil && c.Outcome == diag.OutcomeOK && c.Retransmits > 0 }
-	return slices.ContainsFunc(v.Steps, func(s diag.Step) bool {
+// suspicious is how many repeats make it worth a series: a single one happens on any path.
+const suspicious = 2
+
+// repeatedSYNs counts the connections of the run that came about and needed a second SYN.
+func repeatedSYNs(v *diag.View) int {
+	n := 0
+	count := func(c *diag.TCPConnect) {
+		if c != nil && c.Outcome == diag.OutcomeOK && c.Retransmits > 0 {
+			n++
+		}
+	}
+	for _, s := range v.Steps {
 		switch o := s.Observation.(type) {
 		case *diag.TCPConnect:
-			return repeated(o)
+			count(o)
 		case *diag.Attempt:
-			return repeated(o.TCP)
+			count(o.TCP)
 		}
-		return false
-	})
+	}
+	return n
 }
 
 // connectOnce tells how a connection ended, and its round trip where that was measured.
