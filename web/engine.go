@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"net"
 	"net/url"
 	"time"
 
@@ -20,6 +21,9 @@ type Engine struct {
 	Probes []diag.Probe
 	Rules  []diag.Rule
 	Dial   diag.DialFunc
+	// DialResolver reaches the DNS servers that this system is configured with, whatever the policy: they are mostly at
+	// addresses that no target may have (127.0.0.53, the router's, Docker's 127.0.0.11), and no user chose them. nil: Dial.
+	DialResolver diag.DialFunc
 	// Allowed asks the policy about host:port without dialling; a name that it cannot judge passes. nil: everything.
 	Allowed func(address string) error
 	Policy  string // its name, for messages
@@ -30,7 +34,8 @@ type Engine struct {
 // NewEngine makes the engine that all of mqttdoctor uses: every probe and rule, dialling through the guard.
 func NewEngine(policy guard.Policy, vantage string, log *slog.Logger) *Engine {
 	dialer := guard.Dialer{Policy: policy}
-	return &Engine{Probes: probe.All, Rules: rule.All, Dial: dialer.DialContext, Allowed: policy.CheckHostPort,
+	var ungoverned net.Dialer
+	return &Engine{Probes: probe.All, Rules: rule.All, Dial: dialer.DialContext, DialResolver: ungoverned.DialContext, Allowed: policy.CheckHostPort,
 		Policy: policy.Name, Vantage: newVantage(vantage), Log: log}
 }
 
@@ -102,7 +107,7 @@ func (e *Engine) judge(t diag.Target, opts diag.PlanOptions) error {
 // Run walks a plan. The header carries id, creation, expiry and language.
 func (e *Engine) Run(ctx context.Context, plan diag.Plan, header diag.Report, emit func(diag.Event)) diag.Report {
 	header.Vantage = e.Vantage
-	env := diag.Env{RunID: tagOf(header.ID), Dial: e.Dial, Allowed: e.Allowed}
+	env := diag.Env{RunID: tagOf(header.ID), Dial: e.Dial, DialResolver: e.DialResolver, Allowed: e.Allowed}
 	runner := diag.Runner{Rules: e.Rules, Log: e.Log}
 	return runner.Run(ctx, plan, env, header, emit)
 }
