@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"net"
 	"net/url"
 	"time"
 
@@ -34,8 +33,8 @@ type Engine struct {
 // NewEngine makes the engine that all of mqttdoctor uses: every probe and rule, dialling through the guard.
 func NewEngine(policy guard.Policy, vantage string, log *slog.Logger) *Engine {
 	dialer := guard.Dialer{Policy: policy}
-	var ungoverned net.Dialer
-	return &Engine{Probes: probe.All, Rules: rule.All, Dial: dialer.DialContext, DialResolver: ungoverned.DialContext, Allowed: policy.CheckHostPort,
+	system := guard.Dialer{Policy: guard.Policy{Name: guard.Laptop}} // everything: no user chooses these addresses
+	return &Engine{Probes: probe.All, Rules: rule.All, Dial: dialer.DialContext, DialResolver: system.DialContext, Allowed: policy.CheckHostPort,
 		Policy: policy.Name, Vantage: newVantage(vantage), Log: log}
 }
 
