@@ -147,6 +147,9 @@ func TestDNSScenarios(t *testing.T) {
 
 		under("broker.local", scenario{name: "mDNS name", peer: broker, want: "dns.local_name", variant: "mdns"}, answers{diagtest.NXDomain}),
 		under("core-mosquitto", scenario{name: "add-on name", peer: broker, want: "dns.local_name", variant: "single_label"}, answers{diagtest.NXDomain}),
+		under("core-mosquitto", scenario{name: "name that the resolver will not ask for", peer: broker, want: "dns.local_name", variant: "single_label"}, answers{diagtest.ServFail}),
+		under("core-mosquitto", scenario{name: "name that another network knows", peer: broker, want: "dns.local_name", variant: "single_label"},
+			answers{diagtest.NXDomain}, records("core-mosquitto", "127.0.0.1")),
 		under("broker.lan", scenario{name: "home network name", peer: broker, want: "dns.local_name"}, answers{diagtest.NXDomain}),
 		under("broker.local", scenario{name: "local name that resolves", peer: broker}, answers{records("broker.local", "127.0.0.1")}),
 

@@ -14,7 +14,7 @@ var dnsRules = []diag.Rule{
 		Sources:    []string{"RFC 6762 3", "RFC 6761 6.3", "RFC 8375"},
 		Awaits:     []diag.ProbeID{checkResolve},
 		LookAlikes: []diag.Code{"dns.nxdomain", "dns.timeout", "dns.no_address"},
-		Hides:      []diag.Code{"dns.nxdomain", "dns.no_address"},
+		Hides:      []diag.Code{"dns.nxdomain", "dns.no_address", "dns.server_failure"},
 		When:       localName},
 	{Code: "dns.nxdomain", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 1035 4.1.1", "RFC 2308 2.1"},
@@ -121,16 +121,21 @@ func localName(v *diag.View) diag.Verdict {
 	switch {
 	case !ok:
 		return diag.Open()
-	case len(s.Seen.Addresses) > 0:
+	case len(s.Seen.Addresses) > 0 && s.Seen.Through == "":
 		return excludedByAnswer(s.Seen, nil)
 	case !looksLocal(s.Seen.Name):
 		return diag.Excluded(diag.N("because.public_name", "name", s.Seen.Name))
 	}
 	a := verdictOf(s.Seen)
-	if a == nil || (a.RCode != "NXDOMAIN" && a.RCode != "NOERROR") {
+	// Some resolvers will not even ask for a name without a dot: systemd-resolved answers SERVFAIL, others REFUSED.
+	declined := a != nil && !strings.Contains(s.Seen.Name, ".") && (a.RCode == "SERVFAIL" || a.RCode == "REFUSED")
+	if a == nil || (a.RCode != "NXDOMAIN" && a.RCode != "NOERROR" && !declined) {
 		return excludedByAnswer(s.Seen, a)
 	}
 	f := dnsFinding(s)
+	if declined {
+		f.Confidence = diag.Likely
+	}
 	switch {
 	case strings.HasSuffix(s.Seen.Name, ".local"):
 		f.Variant = "mdns"
