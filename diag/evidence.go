@@ -48,6 +48,9 @@ const (
 
 	EvSeriesTries    EvidenceKey = "net.series_tries"
 	EvSeriesRepeated EvidenceKey = "net.series_repeated"
+	EvMessageBytes   EvidenceKey = "net.message_bytes"
+	EvSegment        EvidenceKey = "net.segment"
+	EvSmallOutcome   EvidenceKey = "net.small_outcome"
 	EvSentAgain      EvidenceKey = "net.sent_again"
 	EvSeriesSilent   EvidenceKey = "net.series_silent"
 

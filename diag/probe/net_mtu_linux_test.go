@@ -92,6 +92,11 @@ func TestBlackHoles(t *testing.T) {
 		{scenario{name: "a long token vanishes", want: "net.mtu_blackhole", in: diag.TargetInput{Username: "u", Password: longToken}},
 			pathBroker(false, hole(1300, true, false))},
 		{scenario{name: "a long token arrives", in: diag.TargetInput{Username: "u", Password: longToken}}, pathBroker(false, nil)},
+		{scenario{name: "large messages vanish towards the peer", want: "net.mtu_blackhole", variant: "message", plan: diag.PlanInput{Symptom: "lost", TimeoutS: seconds(5)}},
+			pathBroker(false, hole(1300, true, false))},
+		{scenario{name: "large messages vanish towards us", want: "net.mtu_blackhole", variant: "message", plan: diag.PlanInput{Symptom: "not_receiving", TimeoutS: seconds(5)}},
+			pathBroker(false, hole(1300, false, true))},
+		{scenario{name: "large messages arrive", plan: diag.PlanInput{Depth: "deep", TimeoutS: seconds(5)}}, pathBroker(false, nil)},
 		{scenario{name: "silent peer behind a path in order", want: "tls.handshake_timeout"},
 			func(t testing.TB, p *diagtest.Path) farSide {
 				var w farSide

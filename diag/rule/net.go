@@ -40,7 +40,7 @@ var netRules = []diag.Rule{
 		When:       unreachable},
 	{Code: "net.mtu_blackhole", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 2923 2.1", "RFC 4821", "RFC 8899"},
-		Awaits:     []diag.ProbeID{"net.mtu", checkTLS, checkWS, checkMQTT, checkOlder},
+		Awaits:     []diag.ProbeID{"net.mtu", "net.large", checkTLS, checkWS, checkMQTT, checkOlder},
 		LookAlikes: []diag.Code{"tls.handshake_timeout", "tcp.accepts_everything", "mqtt.no_connack", "tls.handshake_closed", "net.packet_loss"},
 		Hides: []diag.Code{"tls.handshake_timeout", "tls.handshake_closed", "mqtt.no_connack", "mqtt.closed_without_connack",
 			"mqtt.connect_too_large", "tcp.wrong_port", "tcp.accepts_everything", "net.packet_loss"},

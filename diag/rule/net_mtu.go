@@ -10,6 +10,12 @@ import (
 // mtuBlackhole needs a connection that hung as it was asked for and gets through in small segments. What the kernel knows of
 // the one that hung makes it certain, and tells the direction in which large packets vanish.
 func mtuBlackhole(v *diag.View) diag.Verdict {
+	for _, s := range diag.Seen[*diag.LargeMessage](v) {
+		if m := s.Seen; m.Usual.Hung() && m.Small != nil && m.Small.Outcome == diag.OutcomeOK && (m.Again == nil || m.Again.Hung()) {
+			return diag.Holds(diag.Finding{Variant: "message", Step: s.Step.ID, Evidence: s.Step.Evidence, Args: diag.Args{
+				"address": m.Address, "length": strconv.Itoa(m.Segment), "total": strconv.Itoa(m.Bytes)}})
+		}
+	}
 	hung, ok := hungStep(v)
 	if !ok {
 		if s, worked := workedLarge(v); worked {
