@@ -50,6 +50,12 @@ var netTrace = diag.Probe{
 		if target.Addr().IsLoopback() {
 			return diag.Skipped(diag.N("skip.own_machine"))
 		}
+		// It ends with the wait that it runs beside, and has by then given every hop two chances (see netprobe).
+		if since, running := env.View.RunningSince(checkTCP); running {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithDeadline(ctx, since.Add(synBound(env.Options.Timeout)))
+			defer cancel()
+		}
 		hops, err := netprobe.TraceTCP(ctx, target, maxHops, func(a netip.Addr) error {
 			return env.Allowed(netip.AddrPortFrom(a, target.Port()).String())
 		})

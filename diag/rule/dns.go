@@ -18,7 +18,7 @@ var dnsRules = []diag.Rule{
 		When:       localName},
 	{Code: "dns.nxdomain", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 1035 4.1.1", "RFC 2308 2.1"},
-		Awaits:     []diag.ProbeID{checkResolve, "dns.near"},
+		Awaits:     []diag.ProbeID{checkResolve}, // near names are added when they are known
 		LookAlikes: []diag.Code{"dns.no_address", "dns.server_failure", "dns.timeout", "dns.local_name"},
 		When:       nxdomain},
 	{Code: "dns.no_address", Severity: diag.SeverityCritical,

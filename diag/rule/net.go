@@ -28,7 +28,7 @@ var netRules = []diag.Rule{
 		When: cdnInFront},
 	{Code: "net.firewall_rejected", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 1812 5.2.7.1", "RFC 4443 3.1"},
-		Awaits:     []diag.ProbeID{checkTCP, "tcp.ports"},
+		Awaits:     []diag.ProbeID{checkTCP},
 		LookAlikes: []diag.Code{"tcp.refused", "tcp.filtered", "net.unreachable"},
 		Hides:      []diag.Code{"tcp.refused", "tcp.filtered"},
 		When:       firewallRejected},

@@ -23,7 +23,7 @@ var tcpRules = []diag.Rule{
 		When: wrongPort},
 	{Code: "tcp.refused", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 9293 3.5.2"},
-		Awaits:     []diag.ProbeID{checkTCP, "tcp.ports"},
+		Awaits:     []diag.ProbeID{checkTCP}, // told at once; a broker found on another port then takes its place
 		LookAlikes: []diag.Code{"tcp.filtered", "net.firewall_rejected", "tcp.wrong_port", "net.unreachable"},
 		When:       refused},
 	{Code: "tcp.filtered", Severity: diag.SeverityCritical,
