@@ -3,8 +3,10 @@ package templates
 import (
 	"bytes"
 	"embed"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"strings"
 
@@ -13,7 +15,7 @@ import (
 	"mqttdoctor/diag/catalogue"
 )
 
-//go:embed i18n/*.yaml
+//go:embed i18n/*/*.yaml
 var i18nFiles embed.FS
 
 // texts are the pages' words by language and key. Both languages have the same keys with the same places; tests see to it.
@@ -29,9 +31,32 @@ var texts = func() map[catalogue.Lang]map[string]string {
 	return all
 }()
 
-// loadTexts reads one language: a flat map from key to text, without repeated keys or empty texts.
+// loadTexts reads the files of one language: flat maps from key to text, without repeated keys or empty texts.
 func loadTexts(lang string) (map[string]string, error) {
-	name := "i18n/" + lang + ".yaml"
+	names, err := fs.Glob(i18nFiles, "i18n/"+lang+"/*.yaml")
+	if err != nil || len(names) == 0 {
+		return nil, fmt.Errorf("no texts for %s: %w", lang, err)
+	}
+	all := map[string]string{}
+	for _, name := range names {
+		words, err := loadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		for key, text := range words {
+			if strings.TrimSpace(text) == "" {
+				return nil, fmt.Errorf("%s: %s is empty", name, key)
+			}
+			if _, twice := all[key]; twice {
+				return nil, fmt.Errorf("%s: %s is in another file too", name, key)
+			}
+			all[key] = text
+		}
+	}
+	return all, nil
+}
+
+func loadFile(name string) (map[string]string, error) {
 	data, err := i18nFiles.ReadFile(name)
 	if err != nil {
 		return nil, err
@@ -39,15 +64,10 @@ func loadTexts(lang string) (map[string]string, error) {
 	words := map[string]string{}
 	d := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict(), yaml.DisallowUnknownField())
 	if err := d.Decode(&words); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
 	if err := d.Decode(&words); err != io.EOF {
-		return nil, fmt.Errorf("%s: more than one document", name)
-	}
-	for key, text := range words {
-		if strings.TrimSpace(text) == "" {
-			return nil, fmt.Errorf("%s: %s is empty", name, key)
-		}
+		return nil, errors.New("more than one document")
 	}
 	return words, nil
 }
