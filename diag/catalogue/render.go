@@ -246,14 +246,11 @@ func (w *writer) evidence(in []diag.Evidence) []EvidenceView {
 	out := make([]EvidenceView, 0, len(in))
 	for _, e := range in {
 		key := "evidence." + string(e.Key)
-		v := EvidenceView{Key: e.Key, Value: e.Value, Unit: e.Unit, Text: clean(e.Value)}
+		v := EvidenceView{Key: e.Key, Value: e.Value, Unit: e.Unit, Text: w.value(e.Key, e.Value)}
 		v.Label, v.Help = w.label(key)
 		if v.Label == "" {
 			w.missing(key + ": no label")
 			v.Label = string(e.Key)
-		}
-		if group := w.l.texts[key].values; group != "" {
-			v.Text = w.word("value."+group+"."+e.Value, v.Text)
 		}
 		if e.Unit != "" {
 			v.Text += " " + w.word("unit."+e.Unit, e.Unit)
@@ -289,7 +286,7 @@ func (w *writer) report(r diag.Report) ReportView {
 		DurationMS: milliseconds(r.Duration.Seconds()), Lang: Lang(r.Lang), Verdict: r.Verdict, Summary: w.overall(r),
 		Findings: []FindingView{}, RuledOut: []RuledOutView{}, Steps: []StepView{}, Target: r.Target,
 		Plan:    PlanView{PlanOptions: r.Plan, TimeoutS: r.TimeoutS, WatchS: r.WatchS, Checks: r.Checks},
-		Vantage: r.Vantage, Measurements: map[string]any{}, Connections: r.Connections, Sent: r.Sent}
+		Vantage: r.Vantage, Measurements: w.tables(r.Steps), Connections: r.Connections, Sent: r.Sent}
 	for _, lang := range Langs {
 		if w.c.langs[lang] == w.l {
 			v.Lang = lang

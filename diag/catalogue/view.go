@@ -18,26 +18,26 @@ const (
 // ReportView is a report in the reader's language: what the API returns and what every page and export shows. Its JSON is
 // the report of the interface (schema mqttdoctor.report/1).
 type ReportView struct {
-	Schema       string             `json:"schema"`
-	ID           string             `json:"id"`
-	State        diag.State         `json:"state"`
-	CreatedAt    time.Time          `json:"created_at"`
-	FinishedAt   *time.Time         `json:"finished_at"`
-	ExpiresAt    time.Time          `json:"expires_at"`
-	DurationMS   float64            `json:"duration_ms"`
-	Lang         Lang               `json:"lang"`
-	Verdict      diag.Overall       `json:"verdict,omitempty"`
-	Summary      string             `json:"summary"`
-	RootCause    *FindingView       `json:"root_cause"`
-	Findings     []FindingView      `json:"findings"`
-	RuledOut     []RuledOutView     `json:"ruled_out"`
-	Steps        []StepView         `json:"steps"`
-	Target       diag.TargetInput   `json:"target"`
-	Plan         PlanView           `json:"plan"`
-	Vantage      diag.Vantage       `json:"vantage"`
-	Measurements map[string]any     `json:"measurements"` // series for plots, by name
-	Connections  int                `json:"connections"`
-	Sent         []diag.SentMessage `json:"sent"`
+	Schema       string               `json:"schema"`
+	ID           string               `json:"id"`
+	State        diag.State           `json:"state"`
+	CreatedAt    time.Time            `json:"created_at"`
+	FinishedAt   *time.Time           `json:"finished_at"`
+	ExpiresAt    time.Time            `json:"expires_at"`
+	DurationMS   float64              `json:"duration_ms"`
+	Lang         Lang                 `json:"lang"`
+	Verdict      diag.Overall         `json:"verdict,omitempty"`
+	Summary      string               `json:"summary"`
+	RootCause    *FindingView         `json:"root_cause"`
+	Findings     []FindingView        `json:"findings"`
+	RuledOut     []RuledOutView       `json:"ruled_out"`
+	Steps        []StepView           `json:"steps"`
+	Target       diag.TargetInput     `json:"target"`
+	Plan         PlanView             `json:"plan"`
+	Vantage      diag.Vantage         `json:"vantage"`
+	Measurements map[string]TableView `json:"measurements"` // for plots, by name
+	Connections  int                  `json:"connections"`
+	Sent         []diag.SentMessage   `json:"sent"`
 }
 
 // PlanView is a plan as it was carried out.
