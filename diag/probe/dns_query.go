@@ -27,8 +27,33 @@ const (
 
 var errBadReply = errors.New("the reply does not answer the question")
 
-// askResolver asks one server for both address families of a name, side by side, and joins the answers.
+// askResolver asks one server for both address families of a name. Where it gives an alias and not what that leads to, as a
+// server does that is no resolver, the alias is followed.
 func askResolver(ctx context.Context, dial diag.DialFunc, server, name string) *diag.DNSAnswer {
+	o := askFamilies(ctx, dial, server, name)
+	followed := o
+	for len(followed.CNAMEs) > 0 && followed.RCode == "NOERROR" && len(followed.Addresses()) == 0 && len(o.CNAMEs) < maxCNAMEs {
+		end := followed.CNAMEs[len(followed.CNAMEs)-1]
+		if slices.Contains(append([]string{o.Name}, o.CNAMEs[:len(o.CNAMEs)-1]...), end) {
+			break // it leads back to itself
+		}
+		if followed = askFamilies(ctx, dial, server, end); followed.RCode == "" {
+			break
+		}
+		o.A, o.AAAA, o.CNAMEs = followed.A, followed.AAAA, append(o.CNAMEs, followed.CNAMEs...)
+		if o.TTL == nil || followed.TTL != nil && *followed.TTL < *o.TTL {
+			o.TTL = followed.TTL
+		}
+		if followed.RCode != "NOERROR" {
+			o.ChainRCode = followed.RCode
+		}
+		o.Took += followed.Took
+	}
+	return o
+}
+
+// askFamilies asks for both families side by side, and joins the answers.
+func askFamilies(ctx context.Context, dial diag.DialFunc, server, name string) *diag.DNSAnswer {
 	o := &diag.DNSAnswer{Name: name, Resolver: server}
 	begun := time.Now()
 	kinds := []uint16{dns.TypeA, dns.TypeAAAA}

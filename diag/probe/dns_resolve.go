@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -74,11 +75,11 @@ func runResolve(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result 
 func lookUp(ctx context.Context, env *diag.Env, o *diag.Resolution) {
 	system := readSystemDNS(env)
 	names := []string{o.Name}
-	if !strings.Contains(o.Name, ".") {
+	if !strings.Contains(o.Name, ".") { // resolv.conf(5): search, with ndots 1
 		for _, domain := range system.search {
-			names = append(names, o.Name+"."+domain)
+			o.Searched = append(o.Searched, o.Name+"."+domain)
 		}
-		o.Searched = names[1:]
+		names = append(slices.Clone(o.Searched), o.Name)
 	}
 	if len(system.servers) == 0 {
 		lookUpBySystem(ctx, o)
@@ -94,12 +95,12 @@ func lookUp(ctx context.Context, env *diag.Env, o *diag.Resolution) {
 		}
 	}
 	for _, name := range names {
-		if answered(o) && o.Answers[len(o.Answers)-1].RCode != "NXDOMAIN" {
-			break
-		}
 		ask(ctx, env.DialResolver, system.servers, name, true, "dns", o)
 		if len(o.Addresses) > 0 {
 			return
+		}
+		if !answered(o) {
+			break // who is silent about one name is so about the next
 		}
 	}
 	if len(o.Addresses) == 0 && len(env.Options.Resolvers) > 0 {

@@ -130,6 +130,12 @@ func TestDNSScenarios(t *testing.T) {
 		under(name, scenario{name: "no such name here, but elsewhere", peer: broker, want: "dns.nxdomain"}, answers{diagtest.NXDomain}, good),
 
 		under(name, scenario{name: "no address", peer: broker, want: "dns.no_address", check: within(time.Second)}, answers{diagtest.NoData}),
+		under(name, scenario{name: "alias to nowhere that the server does not follow", peer: broker, want: "dns.nxdomain", variant: "alias",
+			check: arg("chain", name+" → gone.example.net")}, answers{unfollowed(map[string][]string{name: {"CNAME gone.example.net"}})}),
+		under(name, scenario{name: "alias that the server does not follow", peer: broker}, answers{unfollowed(map[string][]string{
+			name: {"CNAME edge.example.net"}, "edge.example.net": {"127.0.0.1"}})}),
+		under(name, scenario{name: "aliases in a circle", peer: broker, want: "dns.no_address", variant: "alias", check: within(time.Second)},
+			answers{unfollowed(map[string][]string{name: {"CNAME edge.example.net"}, "edge.example.net": {"CNAME " + name}})}),
 		under(name, scenario{name: "alias without address", peer: broker, want: "dns.no_address", variant: "alias"},
 			answers{cname("edge.example.net", dns.RcodeSuccess)}),
 
@@ -174,4 +180,19 @@ func TestDNSScenarios(t *testing.T) {
 		under(name, scenario{name: "one IPv4 address dead", peer: broker, want: "tcp.partial_addresses", attention: true},
 			answers{records(name, "127.0.0.1", "127.0.0.9")}),
 	})
+}
+
+// unfollowed answers from a table without following its aliases, as a server does that is no resolver.
+func unfollowed(table map[string][]string) diagtest.DNSHandler {
+	return func(query *dns.Msg) *dns.Msg {
+		own := map[string][]string{}
+		name := strings.TrimSuffix(query.Question[0].Name, ".")
+		if values, ok := table[name]; ok {
+			own[name] = values
+			if to, alias := strings.CutPrefix(values[0], "CNAME "); alias {
+				own[to] = nil
+			}
+		}
+		return diagtest.DNSRecords(own)(query)
+	}
 }
