@@ -12,6 +12,7 @@ func (h *Handlers) RegisterPages(r chi.Router) {
 	r.Get("/runs/{id}", h.wrap(h.handleRunPage))
 	r.Get("/runs/{id}.md", h.wrap(h.handleExportMarkdown))
 	r.Get("/runs/{id}.html", h.wrap(h.handleExportHTML))
+	r.Get("/runs/{id}/chain.pem", h.wrap(h.handleChain))
 	r.Get("/runs/{id}/live", h.wrap(h.handleLive))
 	r.Post("/runs/{id}/cancel", h.wrap(h.handlePageCancel))
 	r.Post("/runs/{id}/rerun", h.wrap(h.handlePageRerun))

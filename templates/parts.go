@@ -1,8 +1,11 @@
 package templates
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/a-h/templ"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
@@ -54,7 +57,7 @@ func severityIcon(s diag.Severity) string {
 
 // hasMore tells whether a step has anything to unfold.
 func hasMore(s catalogue.StepView) bool {
-	return s.Status != diag.StatusRunning && (len(s.Evidence) > 0 || (s.Failure != nil && s.Failure.Text != ""))
+	return s.Status != diag.StatusRunning && (len(s.Evidence) > 0 || len(s.Certificates) > 0 || (s.Failure != nil && s.Failure.Text != ""))
 }
 
 func orKey(e catalogue.EvidenceView) string {
@@ -115,4 +118,19 @@ func splitPlaces(text string) []textPart {
 		parts = append(parts, textPart{text: text[at:]})
 	}
 	return parts
+}
+
+// fingerprint writes a fingerprint as tools show it: pairs of capital digits with colons.
+func fingerprint(hex string) string {
+	hex = strings.ToUpper(hex)
+	var pairs []string
+	for i := 0; i+2 <= len(hex); i += 2 {
+		pairs = append(pairs, hex[i:i+2])
+	}
+	return strings.Join(pairs, ":")
+}
+
+// chainLink is where the certificates that a step was served can be had as a file.
+func chainLink(run, step string) templ.SafeURL {
+	return templ.SafeURL("/runs/" + run + "/chain.pem?step=" + url.QueryEscape(step))
 }

@@ -268,7 +268,7 @@ func (w *writer) step(s diag.Step) StepView {
 	}
 	v := StepView{ID: s.ID, Check: s.Check, Title: title, Layer: s.Layer, Subject: s.Subject, Status: s.Status,
 		StartedAt: s.StartedAt, DurationMS: milliseconds(s.Duration.Seconds()), Summary: w.note(s.Summary),
-		Evidence: w.evidence(s.Evidence), Failure: s.Failure}
+		Evidence: w.evidence(s.Evidence), Failure: s.Failure, Certificates: certificates(s)}
 	if s.SkippedBecause != nil {
 		v.SkippedBecause = w.note(*s.SkippedBecause)
 	}

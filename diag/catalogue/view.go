@@ -106,6 +106,8 @@ type StepView struct {
 	Evidence       []EvidenceView `json:"evidence"`
 	SkippedBecause string         `json:"skipped_because,omitempty"`
 	Failure        *diag.Failure  `json:"failure,omitempty"`
+	// Certificates are what a TLS handshake was served, leaf first.
+	Certificates []CertificateView `json:"certificates,omitempty"`
 }
 
 // EventView is an event of the stream in words.
