@@ -51,7 +51,7 @@ const pages = {
     await page.evaluate(() => { for (const fold of document.querySelectorAll("details:not(.again)")) fold.open = true; });
   },
 };
-for (const name of ["broken", "broken, secrets gone", "attention", "healthy", "inconclusive", "canceled", "interrupted", "running",
+for (const name of ["broken", "broken, secrets gone", "attention", "healthy", "measured", "inconclusive", "canceled", "interrupted", "running",
   "running, cause seen", "just begun"]) {
   pages["sample-" + name.replaceAll(/\W+/g, "-")] = sample(name);
 }

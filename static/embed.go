@@ -7,5 +7,5 @@ import "embed"
 // FS holds the files by their path below this folder, such as "css/base.css". They hold no secrets and may be cached for
 // as long as their address bears their fingerprint.
 //
-//go:embed css js icons
+//go:embed css js icons vendor
 var FS embed.FS

@@ -57,6 +57,11 @@ func (r RunPage) Markdown() string {
 			mdCell(r.Duration(s.DurationMS)), " |")
 	}
 	line()
+	for _, m := range r.measurements() {
+		if !m.drawn() {
+			m.markdown(&b)
+		}
+	}
 	for _, pair := range r.settings() {
 		line("- ", mdText(pair[0]), ": ", mdText(pair[1]))
 	}
@@ -108,6 +113,26 @@ func (r RunPage) mdFinding(b *strings.Builder, f catalogue.FindingView) {
 		line("> ", mdWords(f.ToldApartBy))
 		line()
 	}
+}
+
+// markdown writes a table; plots are for the page, and their numbers in the JSON export.
+func (m measured) markdown(b *strings.Builder) {
+	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	b.WriteString("### " + mdText(m.Title) + "\n\n")
+	var heads, rules []string
+	for _, c := range m.Columns {
+		heads, rules = append(heads, mdCell(heading(c))), append(rules, "---")
+	}
+	line(heads)
+	line(rules)
+	for _, i := range m.rows() {
+		var cells []string
+		for _, c := range m.Columns {
+			cells = append(cells, mdCell(cell(c, i)))
+		}
+		line(cells)
+	}
+	b.WriteString("\n")
 }
 
 var mdEscaper = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;",

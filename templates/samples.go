@@ -24,6 +24,7 @@ func Samples(p Page) []Sample {
 		{"broken, secrets gone", withMissing(NewRunPage(p, broken))},
 		{"attention", asOwner(NewRunPage(p, sampleAttention(p)))},
 		{"healthy", asOwner(NewRunPage(p, healthy))},
+		{"measured", asOwner(NewRunPage(p, sampleMeasured(p)))},
 		{"inconclusive", NewRunPage(p, sampleInconclusive(p))},
 		{"canceled", NewRunPage(p, sampleCanceled(p))},
 		{"interrupted", NewRunPage(p, sampleInterrupted(p))},
