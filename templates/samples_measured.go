@@ -3,6 +3,7 @@ package templates
 import (
 	"math"
 	"strconv"
+	"time"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
@@ -53,5 +54,10 @@ func sampleMeasured(p Page) catalogue.ReportView {
 			texts("measured", "实测值", "262144", either(p, "yes", "是"), ""),
 		}},
 	}
+	keepAlive := 60
+	accepted := diag.Report{State: diag.StateFinished, Target: diag.TargetInput{URL: sampleTLS, Username: "meter-17", KeepaliveS: &keepAlive},
+		Steps: []diag.Step{{Check: "mqtt.connect", Observation: &diag.MQTTConnect{Purpose: diag.PurposeAsked, Outcome: diag.OutcomeOK, Version: diag.Version5,
+			KeepAliveS: keepAlive, Took: 180 * time.Millisecond}}}}
+	r.Advice = catalogue.Render(accepted, p.Lang).Advice
 	return r
 }

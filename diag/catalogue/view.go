@@ -36,8 +36,10 @@ type ReportView struct {
 	Plan         PlanView             `json:"plan"`
 	Vantage      diag.Vantage         `json:"vantage"`
 	Measurements map[string]TableView `json:"measurements"` // for plots, by name
-	Connections  int                  `json:"connections"`
-	Sent         []diag.SentMessage   `json:"sent"`
+	// Advice are settings for the client; absent where the connection does not work.
+	Advice      *AdviceView        `json:"advice,omitempty"`
+	Connections int                `json:"connections"`
+	Sent        []diag.SentMessage `json:"sent"`
 }
 
 // PlanView is a plan as it was carried out.
