@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
@@ -76,13 +75,11 @@ func takeMDNS(o *diag.DNSAnswer, packet []byte) {
 		}
 		switch rr := rr.(type) {
 		case *dns.A:
-			if a := rr.A.String(); !slices.Contains(o.A, a) {
-				o.A = append(o.A, a)
-			}
+			addAddress(&o.A, rr.A)
 		case *dns.AAAA:
 			// A link-local address is of no use without its interface.
-			if a := rr.AAAA.String(); !rr.AAAA.IsLinkLocalUnicast() && !slices.Contains(o.AAAA, a) {
-				o.AAAA = append(o.AAAA, a)
+			if !rr.AAAA.IsLinkLocalUnicast() {
+				addAddress(&o.AAAA, rr.AAAA)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -106,13 +107,9 @@ func mergeReply(o *diag.DNSAnswer, reply *dns.Msg) {
 		}
 		switch rr := rr.(type) {
 		case *dns.A:
-			if a := rr.A.String(); !slices.Contains(o.A, a) {
-				o.A = append(o.A, a)
-			}
+			addAddress(&o.A, rr.A)
 		case *dns.AAAA:
-			if a := rr.AAAA.String(); !slices.Contains(o.AAAA, a) {
-				o.AAAA = append(o.AAAA, a)
-			}
+			addAddress(&o.AAAA, rr.AAAA)
 		case *dns.CNAME:
 			aliases[dns.CanonicalName(rr.Hdr.Name)] = dns.CanonicalName(rr.Target)
 		}
@@ -130,6 +127,13 @@ func mergeReply(o *diag.DNSAnswer, reply *dns.Msg) {
 	}
 	if len(chain) > 0 && reply.Rcode != dns.RcodeSuccess {
 		o.ChainRCode = rcode
+	}
+}
+
+// addAddress adds what is an address and not there yet: a record may come without its data.
+func addAddress(list *[]string, ip net.IP) {
+	if a := ip.String(); (len(ip) == net.IPv4len || len(ip) == net.IPv6len) && !slices.Contains(*list, a) {
+		*list = append(*list, a)
 	}
 }
 
