@@ -8,6 +8,7 @@
 //
 //   - causes_<layer>.yaml: code -> title, summary, explanation, told_apart_by, fixes, decide, variants. In facts a file of
 //     the same name gives severity and sources; the files' order of layers and the order inside them is the causal one.
+//   - guides.yaml: the sections of the guides, title, text and fixes; in facts the sections of each symptom.
 //   - every other file: key -> text, or key -> {label, help, values} for what has a name and an explanation. The first part
 //     of the key says what it belongs to: input, field, skip, because, step, check, evidence, value, for, and so on.
 //

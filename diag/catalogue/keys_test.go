@@ -285,7 +285,7 @@ func TestTypography(t *testing.T) {
 func loadedPlaces(t *testing.T, lang Lang) map[string]place {
 	t.Helper()
 	l := loader{files: data, c: &Catalogue{facts: map[diag.Code]causeFacts{}, langs: map[Lang]*language{
-		lang: {texts: map[string]entry{}, causes: map[diag.Code]cause{}}}}, in: map[Lang]map[string]place{lang: {}}}
+		lang: {texts: map[string]entry{}, causes: map[diag.Code]cause{}, guides: map[string]guideSection{}}}}, in: map[Lang]map[string]place{lang: {}}}
 	l.readLang(lang)
 	if len(l.errs) > 0 {
 		t.Fatal(l.errs)

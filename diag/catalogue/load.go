@@ -27,11 +27,14 @@ type Catalogue struct {
 	codes []diag.Code // in causal order
 	facts map[diag.Code]causeFacts
 	langs map[Lang]*language
+	// guides are the sections of each symptom's guide, the likeliest first.
+	guides map[diag.Symptom][]string
 }
 
 type language struct {
 	texts  map[string]entry
 	causes map[diag.Code]cause
+	guides map[string]guideSection
 }
 
 // entry is a text, or the label and help of something that has a name.
@@ -121,7 +124,7 @@ var Default = sync.OnceValue(func() *Catalogue {
 func Load(files fs.FS) (*Catalogue, error) {
 	l := loader{files: files, c: &Catalogue{facts: map[diag.Code]causeFacts{}, langs: map[Lang]*language{}}, in: map[Lang]map[string]place{}}
 	for _, lang := range Langs {
-		l.c.langs[lang] = &language{texts: map[string]entry{}, causes: map[diag.Code]cause{}}
+		l.c.langs[lang] = &language{texts: map[string]entry{}, causes: map[diag.Code]cause{}, guides: map[string]guideSection{}}
 		l.in[lang] = map[string]place{}
 		l.readLang(lang)
 	}
@@ -207,6 +210,10 @@ func isCauses(file string) bool { return strings.HasPrefix(path.Base(file), "cau
 
 func (l *loader) readLang(lang Lang) {
 	for _, file := range l.list(string(lang)) {
+		if path.Base(file) == guidesFile {
+			l.readGuides(lang, file)
+			continue
+		}
 		if isCauses(file) {
 			causes := map[string]causeFile{}
 			order := l.decode(file, &causes)
@@ -314,6 +321,10 @@ func (l *loader) readFacts() {
 		return layerOf(a).Rank() - layerOf(b).Rank()
 	})
 	for _, file := range files {
+		if path.Base(file) == guidesFile {
+			l.readGuideLists(file)
+			continue
+		}
 		if !isCauses(file) || layerOf(file).Rank() == len(diag.Layers) {
 			l.fail(file, "", "not causes_<layer>.yaml")
 			continue

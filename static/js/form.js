@@ -4,8 +4,11 @@ const form = document.getElementById("diagnose");
 
 if (form) {
   const help = form.querySelector("[data-symptom-help]");
+  const guide = form.querySelector("[data-guide]");
   form.addEventListener("change", (event) => {
-    if (event.target.name === "plan.symptom" && help) help.textContent = event.target.dataset.help ?? "";
+    if (event.target.name !== "plan.symptom") return;
+    if (help) help.textContent = event.target.dataset.help ?? "";
+    if (guide) guide.href = "/guides/" + encodeURIComponent(event.target.value);
   });
 
   // A complaint goes as soon as its field changes: whether it is right now is for the server to say.
