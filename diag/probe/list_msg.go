@@ -2,4 +2,5 @@ package probe
 
 import "mqttdoctor/diag"
 
-var msgProbes = []diag.Probe{msgFilter, msgSubscribe, msgAlone, msgRoundTrip, msgRoundTrip2, msgPublish, msgPublishLower}
+var msgProbes = []diag.Probe{msgFilter, msgSubscribe, msgAlone, msgRoundTrip, msgRoundTrip2, msgPublish, msgPublishLower,
+	msgPair, msgQoSGrid}

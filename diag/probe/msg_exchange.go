@@ -59,9 +59,14 @@ func (x *exchange) collect() {
 // markers numbers the test messages: each is told from all others, also those of other sessions on the same topic.
 var markers atomic.Int64
 
+// newMarker is the payload of one test message.
+func newMarker(runID string) string {
+	return "mqttdoctor test message " + strconv.FormatInt(markers.Add(1), 10) + " " + runID
+}
+
 // expect prepares for a message and returns its payload.
 func (x *exchange) expect(runID string) string {
-	marker := "mqttdoctor test message " + strconv.FormatInt(markers.Add(1), 10) + " " + runID
+	marker := newMarker(runID)
 	x.mu.Lock()
 	x.received[marker] = []mqttwire.Received{}
 	x.mu.Unlock()

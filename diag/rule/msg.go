@@ -46,7 +46,7 @@ var msgRules = []diag.Rule{
 		When:       notRouted},
 	{Code: "msg.qos_downgraded", Severity: diag.SeverityWarning,
 		Sources:    []string{"MQTT 5.0 3.8.4", "MQTT 5.0 4.3"},
-		Awaits:     []diag.ProbeID{checkPublish, checkSubscribe, checkRoundTrip, checkQoS2},
+		Awaits:     []diag.ProbeID{checkPublish, checkSubscribe, checkRoundTrip, checkQoS2, checkQoSGrid},
 		LookAlikes: []diag.Code{"msg.subscribe_denied"},
 		When:       qosDowngraded},
 }
@@ -272,6 +272,9 @@ func qosDowngraded(v *diag.View) diag.Verdict {
 				}})
 			}
 		}
+	}
+	if f, ok := gridDowngraded(v, asked); ok {
+		return diag.Holds(f)
 	}
 	if c, ok := askedConnect(v); ok && c.Seen.Props != nil && c.Seen.Props.MaximumQoS != nil && *c.Seen.Props.MaximumQoS < asked {
 		max := strconv.Itoa(int(*c.Seen.Props.MaximumQoS))
