@@ -82,8 +82,11 @@ func problem(err error, lang catalogue.Lang) Problem {
 		return p
 	case errors.As(err, &busy):
 		code := "too_many_runs"
+		if busy.Consoles {
+			code = "too_many_consoles"
+		}
 		if busy.PerClient {
-			code = "too_many_runs_client"
+			code += "_client"
 		}
 		p := made(http.StatusTooManyRequests, code, "limit", strconv.Itoa(busy.Limit))
 		p.RetryAfter = max(time.Second, busy.RetryAfter)
@@ -105,6 +108,8 @@ func problem(err error, lang catalogue.Lang) Problem {
 		return p
 	case errors.Is(err, ErrNotFound):
 		return made(http.StatusNotFound, "run_not_found")
+	case errors.Is(err, ErrNoConsole):
+		return made(http.StatusNotFound, "console_not_found")
 	case errors.Is(err, ErrNoToken):
 		return made(http.StatusUnauthorized, "token_missing")
 	case errors.Is(err, ErrNotYours):

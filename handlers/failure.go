@@ -14,6 +14,8 @@ var (
 	ErrNoToken = errors.New("delete token missing")
 	// ErrNotYours: a token or owner cookie came, and it is not this run's.
 	ErrNotYours = errors.New("not the owner of the run")
+	// ErrNoConsole: there is no such console, or no longer.
+	ErrNoConsole = errors.New("no such console")
 	// ErrStopping: the server is going down and takes no new runs.
 	ErrStopping = errors.New("server is stopping")
 	// ErrSlow: a viewer was behind for too long.
@@ -24,15 +26,21 @@ var (
 	ErrNoDemo = errors.New("no demo broker here")
 )
 
-// Busy says that as many runs are under way as may be.
+// Busy says that as many runs are under way as may be, or as many consoles open.
 type Busy struct {
+	Consoles   bool // it is the limit of consoles
 	RetryAfter time.Duration
 	// PerClient tells that it is this client's own limit, not the server's.
 	PerClient bool
 	Limit     int
 }
 
-func (e *Busy) Error() string { return fmt.Sprintf("%d runs at once are the limit", e.Limit) }
+func (e *Busy) Error() string {
+	if e.Consoles {
+		return fmt.Sprintf("%d consoles at once are the limit", e.Limit)
+	}
+	return fmt.Sprintf("%d runs at once are the limit", e.Limit)
+}
 
 // ForbiddenTarget says that the policy of this server does not let an address be reached.
 type ForbiddenTarget struct {

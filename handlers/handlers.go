@@ -12,11 +12,12 @@ import (
 	"mqttdoctor/diag"
 )
 
-// Deps are what the handlers need. Only Runs is required.
+// Deps are what the handlers need. Only Runs and Consoles are required.
 type Deps struct {
-	Runs   Runs
-	Demo   Demo   // nil: this server offers none
-	Health Health // nil: always ready
+	Runs     Runs
+	Consoles Consoles
+	Demo     Demo   // nil: this server offers none
+	Health   Health // nil: always ready
 	// Context ends when the server drops its viewers; nil: never.
 	Context context.Context
 	// Probes are listed by GET /checks.
@@ -86,6 +87,9 @@ func (h *Handlers) Register(r chi.Router) {
 		r.Get("/causes", h.wrap(h.handleCauses))
 		r.Get("/demo", h.wrap(h.handleDemo))
 		r.Post("/topic-match", h.wrap(h.handleTopicMatch))
+		r.Post("/console", h.wrap(h.handleOpenConsole))
+		r.Delete("/console/{id}", h.wrap(h.handleEndConsole))
+		r.Get("/console/{id}/mqtt", h.wrap(h.handleRelay))
 	})
 	h.RegisterPages(r)
 }

@@ -93,7 +93,8 @@ func TestOpenAPIHasTheFieldsOfTheTypes(t *testing.T) {
 		"Event": reflect.TypeFor[catalogue.EventView](), "Evidence": reflect.TypeFor[catalogue.EvidenceView](),
 		"Fix": reflect.TypeFor[catalogue.FixView](), "RuledOut": reflect.TypeFor[catalogue.RuledOutView](),
 		"Check": reflect.TypeFor[catalogue.CheckView](), "Cause": reflect.TypeFor[catalogue.CauseView](),
-		"Scenario": reflect.TypeFor[demoScenario](),
+		"Scenario": reflect.TypeFor[demoScenario](), "ConsoleInput": reflect.TypeFor[consoleInput](),
+		"Console": reflect.TypeFor[consoleAnswer](),
 	} {
 		want := slices.Sorted(maps.Keys(fieldsOf(typ)))
 		got := slices.Sorted(maps.Keys(doc.Components.Schemas[name].Properties))

@@ -55,9 +55,7 @@ func (h *Handlers) stream(w http.ResponseWriter, r *http.Request, id string, ren
 	}
 	defer viewer.Stop()
 	if !isUpgrade(r) {
-		w.Header().Set("Upgrade", "websocket") // RFC 9110 15.5.22
-		w.Header().Set("Connection", "Upgrade")
-		return &badRequest{status: http.StatusUpgradeRequired, code: "websocket_only"}
+		return upgradeRequired(w)
 	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // sameOrigin above has judged, with the public address in mind

@@ -31,6 +31,10 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	MaxRuns        int
 	MaxPerClient   int
+	MaxConsoles    int           // consoles at once in all
+	MaxConsolesPer int           // of them for each client address
+	MaxRelays      int           // connections of all consoles
+	ConsoleIdle    time.Duration // a console ends that has had no connection for so long
 	Retention      time.Duration
 	Vantage        string // name of where probes run from; empty: the machine's
 	Demo           bool   // offer the demo broker
@@ -45,6 +49,7 @@ const EnvPrefix = "MQTTDOCTOR_"
 // DefaultConfig is what a server does that nobody configured.
 func DefaultConfig() Config {
 	return Config{Listen: "127.0.0.1:8080", Data: defaultData(), Open: true, MaxRuns: 64, MaxPerClient: 8,
+		MaxConsoles: 64, MaxConsolesPer: 8, MaxRelays: 1024, ConsoleIdle: 30 * time.Minute,
 		Retention: 30 * 24 * time.Hour, Demo: true, LogFormat: "text", LogLevel: slog.LevelInfo}
 }
 
@@ -72,6 +77,10 @@ func ParseConfig(args []string, getenv func(string) string, out io.Writer) (Conf
 	fs.Var((*prefixes)(&c.TrustedProxies), "trusted-proxies", "`networks` of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed")
 	fs.IntVar(&c.MaxRuns, "max-runs", c.MaxRuns, "runs at once in all")
 	fs.IntVar(&c.MaxPerClient, "max-runs-per-client", c.MaxPerClient, "runs at once for each client address")
+	fs.IntVar(&c.MaxConsoles, "max-consoles", c.MaxConsoles, "consoles at once in all; each keeps up to 6 MB of what passed")
+	fs.IntVar(&c.MaxConsolesPer, "max-consoles-per-client", c.MaxConsolesPer, "consoles at once for each client address")
+	fs.IntVar(&c.MaxRelays, "max-relays", c.MaxRelays, "connections of all consoles at once")
+	fs.Var((*days)(&c.ConsoleIdle), "console-idle", "how long a console stays without a connection, such as 30m")
 	fs.Var((*days)(&c.Retention), "retention", "how long reports are kept, such as 30d or 12h")
 	fs.StringVar(&c.Vantage, "vantage", c.Vantage, "`name` of where this server stands, shown in reports; empty: the machine's name")
 	fs.BoolVar(&c.Demo, "demo", c.Demo, "offer the demo broker")
@@ -136,6 +145,12 @@ func (c Config) check() error {
 	}
 	if c.MaxRuns < 1 || c.MaxPerClient < 1 {
 		return errors.New("--max-runs and --max-runs-per-client: at least 1")
+	}
+	if c.MaxConsoles < 1 || c.MaxConsolesPer < 1 || c.MaxRelays < 1 {
+		return errors.New("--max-consoles, --max-consoles-per-client and --max-relays: at least 1")
+	}
+	if c.ConsoleIdle < time.Minute {
+		return errors.New("--console-idle: at least a minute")
 	}
 	if c.Retention < time.Minute {
 		return errors.New("--retention: at least a minute")

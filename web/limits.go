@@ -8,9 +8,10 @@ import (
 	"mqttdoctor/handlers"
 )
 
-// places are the limits on runs at once.
+// places are the limits on runs at once, or on consoles.
 type places struct {
 	inAll, perClient int
+	consoles         bool // what is counted are consoles
 
 	mu     sync.Mutex
 	taken  int
@@ -21,8 +22,26 @@ func newPlaces(inAll, perClient int) *places {
 	return &places{inAll: inAll, perClient: perClient, client: map[netip.Prefix]int{}}
 }
 
-// retryAfter is about how long a standard run takes.
-const retryAfter = 10 * time.Second
+func newConsolePlaces(inAll, perClient int) *places {
+	p := newPlaces(inAll, perClient)
+	p.consoles = true
+	return p
+}
+
+const (
+	// retryAfter is about how long a standard run takes.
+	retryAfter = 10 * time.Second
+	// retryConsole: people close their consoles now and then, forgotten ones end by themselves.
+	retryConsole = time.Minute
+)
+
+func (p *places) busy(perClient bool, limit int) error {
+	b := &handlers.Busy{Consoles: p.consoles, RetryAfter: retryAfter, PerClient: perClient, Limit: limit}
+	if p.consoles {
+		b.RetryAfter = retryConsole
+	}
+	return b
+}
 
 // take reserves a place for a client, or says why there is none.
 func (p *places) take(addr netip.Addr) (release func(), err error) {
@@ -31,9 +50,9 @@ func (p *places) take(addr netip.Addr) (release func(), err error) {
 	defer p.mu.Unlock()
 	switch {
 	case p.client[who] >= p.perClient:
-		return nil, &handlers.Busy{RetryAfter: retryAfter, PerClient: true, Limit: p.perClient}
+		return nil, p.busy(true, p.perClient)
 	case p.taken >= p.inAll:
-		return nil, &handlers.Busy{RetryAfter: retryAfter, Limit: p.inAll}
+		return nil, p.busy(false, p.inAll)
 	}
 	p.taken++
 	p.client[who]++

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/relay"
 )
 
 // meter counts. No label names a target, a client or a run.
@@ -22,6 +24,9 @@ type meter struct {
 	refused  prometheus.Counter
 	unkept   prometheus.Counter
 	requests *prometheus.HistogramVec
+	consoles prometheus.Gauge
+	relayed  *prometheus.CounterVec
+	relay    relay.Meter
 }
 
 func newMeter() *meter {
@@ -42,8 +47,18 @@ func newMeter() *meter {
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "mqttdoctor_http_request_duration_seconds",
 			Help: "How long answers took, by route; streams are left out.", Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10}},
 			[]string{"method", "route", "status"}),
+		consoles: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mqttdoctor_consoles", Help: "Consoles that are open."}),
+		relayed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mqttdoctor_relays_total",
+			Help: "Relayed connections that have ended, by who ended them and why."}, []string{"by", "why"}),
+	}
+	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mqttdoctor_relays_open", Help: "Relayed connections under way."},
+		func() float64 { return float64(m.relay.Open.Load()) })
+	bytes := func(direction string, n *atomic.Int64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "mqttdoctor_relay_bytes_total", Help: "Bytes of MQTT that were relayed: out to targets, in from them.",
+			ConstLabels: prometheus.Labels{"direction": direction}}, func() float64 { return float64(n.Load()) })
 	}
 	m.registry.MustRegister(m.runs, m.duration, m.causes, m.running, m.viewers, m.refused, m.unkept, m.requests,
+		m.consoles, m.relayed, open, bytes("out", &m.relay.Out), bytes("in", &m.relay.In),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -38,6 +38,7 @@ type Server struct {
 	log      *slog.Logger
 	store    archive.Store
 	runs     *Runs
+	consoles *Consoles
 	demo     *demoBroker // nil: none
 	listener net.Listener
 	http     *http.Server
@@ -100,6 +101,8 @@ func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
 	meter := newMeter()
 	s.runs = NewRuns(RunsConfig{Engine: engine, Store: s.store, MaxRuns: c.MaxRuns, MaxPerClient: c.MaxPerClient,
 		Retention: c.Retention, Log: o.Log, meter: meter})
+	s.consoles = NewConsoles(ConsolesConfig{Engine: engine, MaxConsoles: c.MaxConsoles, MaxPerClient: c.MaxConsolesPer,
+		MaxRelays: c.MaxRelays, Idle: c.ConsoleIdle, Log: o.Log, meter: meter})
 	if err := s.runs.Recover(ctx); err != nil {
 		return nil, fmt.Errorf("ending interrupted runs: %w", err)
 	}
@@ -130,7 +133,7 @@ func (s *Server) routes(engine *Engine, meter *meter) (http.Handler, error) {
 		return nil, err
 	}
 	from := origin{trusted: s.config.TrustedProxies, public: s.config.PublicURL}
-	deps := handlers.Deps{Runs: s.runs, Health: health{s}, Context: s.base, Probes: engine.Probes, Version: Version(),
+	deps := handlers.Deps{Runs: s.runs, Consoles: s.consoles, Health: health{s}, Context: s.base, Probes: engine.Probes, Version: Version(),
 		PublicURL: s.config.PublicURL, ClientAddr: from.addr, Secure: from.secure, Metrics: meter.handler(), Asset: files.url,
 		Design: s.config.Design, Log: s.log}
 	if s.demo != nil {
@@ -177,12 +180,17 @@ func (s *Server) URL() string {
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()
+	consolesDone := make(chan struct{})
 	sweeping := make(chan struct{})
 	sweepCtx, stopSweep := context.WithCancel(ctx)
 	defer stopSweep()
 	go func() {
 		defer close(sweeping)
 		s.sweep(sweepCtx)
+	}()
+	go func() {
+		defer close(consolesDone)
+		s.consoles.Run(sweepCtx)
 	}()
 
 	var errs []error
@@ -195,6 +203,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.log.Info("stopping")
 	errs = append(errs, s.stopServing())
 	<-sweeping
+	<-consolesDone
 	errs = append(errs, s.release())
 	return errors.Join(errs...)
 }
@@ -206,6 +215,9 @@ func (s *Server) stopServing() error {
 	defer cancel()
 	if err := s.runs.Stop(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("runs did not end in time: %w", err))
+	}
+	if err := s.consoles.Stop(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("consoles did not end in time: %w", err))
 	}
 	// Viewers got run.finished and go by themselves; what is left after the time is dropped.
 	ctx, cancel = context.WithTimeout(context.Background(), stopRequests)
