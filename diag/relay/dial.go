@@ -188,7 +188,7 @@ func tlsEnd(ctx context.Context, err error) *End {
 	if end := canceled(ctx, "TLS handshake"); end != nil {
 		return end
 	}
-	end := &End{By: ByBroker, Why: WhyTLS, Text: plain(strings.TrimPrefix(err.Error(), "tls: "))}
+	end := &End{By: ByBroker, Why: WhyTLS, Text: plain(strings.TrimPrefix(strings.TrimPrefix(err.Error(), "tls: "), "failed to verify certificate: "))}
 	var record tls.RecordHeaderError
 	switch {
 	case isTimeout(err):
