@@ -17,6 +17,7 @@ func (h *Handlers) RegisterPages(r chi.Router) {
 	r.Post("/runs/{id}/cancel", h.wrap(h.handlePageCancel))
 	r.Post("/runs/{id}/rerun", h.wrap(h.handlePageRerun))
 	r.Post("/runs/{id}/delete", h.wrap(h.handlePageDelete))
+	r.Get("/compare", h.wrap(h.handleCompare))
 	r.Get("/guides", h.wrap(h.handleGuides))
 	r.Get("/guides/{symptom}", h.wrap(h.handleGuide))
 	r.Get("/causes", h.wrap(h.handleCausesPage))
