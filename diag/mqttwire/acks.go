@@ -1,7 +1,5 @@
 package mqttwire
 
-import "fmt"
-
 // Ack is a PUBACK, PUBREC, PUBREL or PUBCOMP (MQTT 5.0 3.4 to 3.7).
 type Ack struct {
 	Type     PacketType
@@ -34,7 +32,7 @@ func (c *cursor) tail(v Version) (code byte, p Properties) {
 		at := c.off
 		code = c.byte("Reason Code", "2.4")
 		if !LookupReason(v, c.packet, code).Known {
-			c.breach("Reason Code", at, "2.4", fmt.Sprintf("0x%02x has no meaning in %s", code, c.packet))
+			c.breach(BreachReason, "Reason Code", at, "2.4", hex(code), c.packet.String())
 		}
 		if c.left() > 0 {
 			p = c.properties()
@@ -80,7 +78,7 @@ func (c *cursor) codes(v Version) []byte {
 	codes := append([]byte{}, c.take(c.left(), "Reason Codes", "3.9.3")...)
 	for i, code := range codes {
 		if !LookupReason(v, c.packet, code).Known {
-			c.breach("Reason Code", at+i, "3.9.3", fmt.Sprintf("0x%02x has no meaning in %s", code, c.packet))
+			c.breach(BreachReason, "Reason Code", at+i, "3.9.3", hex(code), c.packet.String())
 		}
 	}
 	return codes

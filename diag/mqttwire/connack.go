@@ -1,6 +1,6 @@
 package mqttwire
 
-import "fmt"
+import "strconv"
 
 // Connack is a CONNACK (MQTT 5.0 3.2).
 type Connack struct {
@@ -46,10 +46,10 @@ func DecodeConnack(v Version, f Frame) (*Connack, error) {
 	ack.SessionPresent = flags&1 != 0
 	if v != V31 { // MQTT 3.1 reserves the whole byte and says nothing of its value
 		if flags&^1 != 0 { // [MQTT-3.2.2-1]
-			c.breach("Connect Acknowledge Flags", 0, section+".1", fmt.Sprintf("reserved bits are set: 0x%02x", flags))
+			c.breach(BreachReserved, "Connect Acknowledge Flags", 0, section+".1", hex(flags), "")
 		}
 		if ack.SessionPresent && ack.Code != 0 { // [MQTT-3.2.2-6]
-			c.breach("Session Present", 0, section+".1.1", "it is set in a refusal")
+			c.breach(BreachSession, "Session Present", 0, section+".1.1", "", "")
 		}
 	} else {
 		ack.SessionPresent = false
@@ -63,16 +63,16 @@ func DecodeConnack(v Version, f Frame) (*Connack, error) {
 	}
 	c.end()
 	if !ack.info().Known {
-		c.breach("Connect Reason Code", 1, section+".2", fmt.Sprintf("0x%02x has no meaning in CONNACK", ack.Code))
+		c.breach(BreachReason, "Connect Reason Code", 1, section+".2", hex(ack.Code), "CONNACK")
 	}
 	if ack.ReceiveMaximum != nil && *ack.ReceiveMaximum == 0 {
-		c.breach("Receive Maximum", -1, "3.2.2.3.3", "it is 0")
+		c.breach(BreachZero, "Receive Maximum", -1, "3.2.2.3.3", "", "")
 	}
 	if ack.MaximumPacketBytes != nil && *ack.MaximumPacketBytes == 0 {
-		c.breach("Maximum Packet Size", -1, "3.2.2.3.6", "it is 0")
+		c.breach(BreachZero, "Maximum Packet Size", -1, "3.2.2.3.6", "", "")
 	}
 	if ack.MaximumQoS != nil && *ack.MaximumQoS > 1 {
-		c.breach("Maximum QoS", -1, "3.2.2.3.4", fmt.Sprintf("it is %d, neither 0 nor 1", *ack.MaximumQoS))
+		c.breach(BreachNotBoolean, "Maximum QoS", -1, "3.2.2.3.4", strconv.Itoa(int(*ack.MaximumQoS)), "")
 	}
 	ack.Violations = c.violations
 	return ack, c.error()

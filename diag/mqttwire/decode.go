@@ -3,6 +3,7 @@ package mqttwire
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -24,17 +25,17 @@ func newCursor(f Frame) *cursor { return &cursor{packet: f.Type, body: f.Body} }
 
 func (c *cursor) left() int { return len(c.body) - c.off }
 
-func (c *cursor) fail(where string, at int, section, text string) {
+// fail notes what ends decoding; value and want are those of the code.
+func (c *cursor) fail(code Breach, where string, at int, section, value, want string) {
 	if c.err == nil {
-		c.err = &ErrMalformed{Type: c.packet, Where: where, Offset: at, Section: section, Text: text}
+		c.err = malformed(c.packet, code, where, at, section, value, want)
 	}
 }
 
 // breach notes something against the rules that can be read all the same.
-func (c *cursor) breach(where string, at int, section, text string) {
+func (c *cursor) breach(code Breach, where string, at int, section, value, want string) {
 	if c.err == nil && len(c.violations) < maxViolations {
-		c.violations = append(c.violations, &ErrMalformed{Type: c.packet, Where: where, Offset: at, Section: section,
-			Text: text})
+		c.violations = append(c.violations, malformed(c.packet, code, where, at, section, value, want))
 	}
 }
 
@@ -44,7 +45,7 @@ func (c *cursor) take(n int, where, section string) []byte {
 		return nil
 	}
 	if n > c.left() {
-		c.fail(where, c.off, section, fmt.Sprintf("%d bytes are missing", n-c.left()))
+		c.fail(BreachMissing, where, c.off, section, strconv.Itoa(n-c.left()), "")
 		return nil
 	}
 	part := c.body[c.off : c.off+n]
@@ -83,10 +84,13 @@ func (c *cursor) vbi(where string) uint32 {
 		}
 		value |= uint32(b&0x7f) << (7 * i)
 		if b&0x80 == 0 {
+			if i > 0 && b == 0 { // [MQTT-1.5.5-1]
+				c.breach(BreachNotMinimal, where, start, "1.5.5", strconv.Itoa(int(value)), "")
+			}
 			return value
 		}
 	}
-	c.fail(where, start, "1.5.5", "the Variable Byte Integer goes on after its fourth byte")
+	c.fail(BreachEndless, where, start, "1.5.5", "", "")
 	return 0
 }
 
@@ -102,9 +106,9 @@ func (c *cursor) text(where, section string) string {
 	s := string(c.binary(where, section))
 	switch {
 	case !utf8.ValidString(s): // [MQTT-1.5.4-1]
-		c.breach(where, start, "1.5.4", "the string is not well-formed UTF-8")
+		c.breach(BreachUTF8, where, start, "1.5.4", "", "")
 	case strings.ContainsRune(s, 0): // [MQTT-1.5.4-2]
-		c.breach(where, start, "1.5.4", "the string contains U+0000")
+		c.breach(BreachNUL, where, start, "1.5.4", "", "")
 	}
 	return s
 }
@@ -114,7 +118,7 @@ func (c *cursor) packetID() uint16 {
 	start := c.off
 	id := c.uint16("Packet Identifier", "2.2.1")
 	if id == 0 && c.err == nil { // [MQTT-2.2.1-3]
-		c.breach("Packet Identifier", start, "2.2.1", "it is 0")
+		c.breach(BreachZero, "Packet Identifier", start, "2.2.1", "", "")
 	}
 	return id
 }
@@ -122,7 +126,7 @@ func (c *cursor) packetID() uint16 {
 // end notes bytes behind the last field.
 func (c *cursor) end() {
 	if c.err == nil && c.left() > 0 {
-		c.breach("Remaining Length", c.off, "2.1.4", fmt.Sprintf("%d bytes follow the last field", c.left()))
+		c.breach(BreachTrailing, "Remaining Length", c.off, "2.1.4", strconv.Itoa(c.left()), "")
 	}
 }
 
@@ -133,9 +137,12 @@ func (c *cursor) flags(f Frame) {
 		want = 2
 	}
 	if f.Flags != want { // [MQTT-2.1.3-1]
-		c.breach("Flags", -1, "2.1.3", fmt.Sprintf("they are %d in place of %d", f.Flags, want))
+		c.breach(BreachFlags, "Flags", -1, "2.1.3", strconv.Itoa(int(f.Flags)), strconv.Itoa(int(want)))
 	}
 }
+
+// hex is a code as the specification writes it.
+func hex(code byte) string { return fmt.Sprintf("0x%02x", code) }
 
 // error returns the error as an interface that is nil where there is none.
 func (c *cursor) error() error {
@@ -180,8 +187,7 @@ func Decode(v Version, f Frame) (Packet, error) {
 			return keep(DecodeAuth(f))
 		}
 	}
-	return nil, &ErrMalformed{Type: f.Type, Where: "packet type", Offset: -1, Section: "2.1.2",
-		Text: "a server does not send this packet to a client of MQTT " + v.String()}
+	return nil, malformed(f.Type, BreachPacket, "packet type", -1, "2.1.2", v.String(), "server")
 }
 
 // keep drops the half-decoded packet where there is an error.

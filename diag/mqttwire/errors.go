@@ -23,6 +23,9 @@ type ErrMalformed struct {
 	Offset  int    // of the field in the packet's body (after the fixed header); -1: in the fixed header
 	Section string // of MQTT 5.0 unless it says otherwise
 	Text    string // what is wrong with it
+	Code    Breach // the same from a closed list, with the values that stand in Text; empty: it has no code
+	Value   string
+	Want    string
 }
 
 func (e *ErrMalformed) Error() string {

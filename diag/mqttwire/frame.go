@@ -70,8 +70,7 @@ func header(raw []byte) (size, remaining int, err error) {
 			return i + 1, remaining, nil
 		}
 		if i == 4 {
-			return 0, 0, &ErrMalformed{Type: PacketType(raw[0] >> 4), Where: "Remaining Length", Offset: -1,
-				Section: "1.5.5", Text: "the Variable Byte Integer goes on after its fourth byte"}
+			return 0, 0, malformed(PacketType(raw[0]>>4), BreachEndless, "Remaining Length", -1, "1.5.5", "", "")
 		}
 	}
 	return 0, 0, nil

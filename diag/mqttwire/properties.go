@@ -1,6 +1,6 @@
 package mqttwire
 
-import "fmt"
+import "strconv"
 
 // UserProperty is one User Property, name and value (MQTT 5.0 2.2.2.2, identifier 38).
 type UserProperty struct{ Key, Value string }
@@ -57,18 +57,22 @@ type property struct {
 
 var answers = packets(CONNACK, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK, DISCONNECT, AUTH)
 
-// propertyTable is table 2-4 of MQTT 5.0 2.2.2.2. The will's properties are read as those of CONNECT.
+// willProperties stands for the will's part of CONNECT, as if it were a packet type: other properties belong there than into
+// CONNECT itself.
+const willProperties PacketType = 0
+
+// propertyTable is table 2-4 of MQTT 5.0 2.2.2.2.
 var propertyTable = map[byte]property{
-	0x01: {"Payload Format Indicator", packets(PUBLISH, CONNECT), readByte(func(p *Properties) **byte { return &p.PayloadFormat })},
-	0x02: {"Message Expiry Interval", packets(PUBLISH, CONNECT), readUint32(func(p *Properties) **uint32 { return &p.MessageExpiry })},
-	0x03: {"Content Type", packets(PUBLISH, CONNECT), readText(func(p *Properties) *string { return &p.ContentType })},
-	0x08: {"Response Topic", packets(PUBLISH, CONNECT), readText(func(p *Properties) *string { return &p.ResponseTopic })},
-	0x09: {"Correlation Data", packets(PUBLISH, CONNECT), readBinary(func(p *Properties) *[]byte { return &p.CorrelationData })},
+	0x01: {"Payload Format Indicator", packets(PUBLISH, willProperties), readByte(func(p *Properties) **byte { return &p.PayloadFormat })},
+	0x02: {"Message Expiry Interval", packets(PUBLISH, willProperties), readUint32(func(p *Properties) **uint32 { return &p.MessageExpiry })},
+	0x03: {"Content Type", packets(PUBLISH, willProperties), readText(func(p *Properties) *string { return &p.ContentType })},
+	0x08: {"Response Topic", packets(PUBLISH, willProperties), readText(func(p *Properties) *string { return &p.ResponseTopic })},
+	0x09: {"Correlation Data", packets(PUBLISH, willProperties), readBinary(func(p *Properties) *[]byte { return &p.CorrelationData })},
 	0x0b: {"Subscription Identifier", packets(PUBLISH, SUBSCRIBE), func(c *cursor, p *Properties, name string) {
 		start := c.off
 		id := c.vbi(name)
 		if id == 0 {
-			c.breach(name, start, "3.3.2.3.8", "it is 0")
+			c.breach(BreachZero, name, start, "3.3.2.3.8", "", "")
 		}
 		if c.err == nil {
 			p.SubscriptionIDs = append(p.SubscriptionIDs, id)
@@ -80,7 +84,7 @@ var propertyTable = map[byte]property{
 	0x15: {"Authentication Method", packets(CONNECT, CONNACK, AUTH), readText(func(p *Properties) *string { return &p.AuthenticationMethod })},
 	0x16: {"Authentication Data", packets(CONNECT, CONNACK, AUTH), readBinary(func(p *Properties) *[]byte { return &p.AuthenticationData })},
 	0x17: {"Request Problem Information", packets(CONNECT), readByte(func(p *Properties) **byte { return &p.RequestProblemInfo })},
-	0x18: {"Will Delay Interval", packets(CONNECT), readUint32(func(p *Properties) **uint32 { return &p.WillDelay })},
+	0x18: {"Will Delay Interval", packets(willProperties), readUint32(func(p *Properties) **uint32 { return &p.WillDelay })},
 	0x19: {"Request Response Information", packets(CONNECT), readByte(func(p *Properties) **byte { return &p.RequestResponseInfo })},
 	0x1a: {"Response Information", packets(CONNACK), readText(func(p *Properties) *string { return &p.ResponseInformation })},
 	0x1c: {"Server Reference", packets(CONNACK, DISCONNECT), readText(func(p *Properties) *string { return &p.ServerReference })},
@@ -90,7 +94,7 @@ var propertyTable = map[byte]property{
 	0x23: {"Topic Alias", packets(PUBLISH), readUint16(func(p *Properties) **uint16 { return &p.TopicAlias })},
 	0x24: {"Maximum QoS", packets(CONNACK), readByte(func(p *Properties) **byte { return &p.MaximumQoS })},
 	0x25: {"Retain Available", packets(CONNACK), readFlag(func(p *Properties) **bool { return &p.RetainAvailable })},
-	0x26: {"User Property", answers | packets(CONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE), func(c *cursor, p *Properties, name string) {
+	0x26: {"User Property", answers | packets(CONNECT, willProperties, PUBLISH, SUBSCRIBE, UNSUBSCRIBE), func(c *cursor, p *Properties, name string) {
 		key, value := c.text(name, "1.5.7"), c.text(name, "1.5.7")
 		if c.err == nil {
 			p.UserProperties = append(p.UserProperties, UserProperty{key, value})
@@ -116,7 +120,7 @@ func readFlag(at func(*Properties) **bool) func(*cursor, *Properties, string) {
 		start := c.off
 		b := c.byte(name, "2.2.2.2")
 		if b > 1 {
-			c.breach(name, start, "3.2.2.3", fmt.Sprintf("it is %d, neither 0 nor 1", b))
+			c.breach(BreachNotBoolean, name, start, "3.2.2.3", strconv.Itoa(int(b)), "")
 		}
 		if value := b != 0; c.err == nil {
 			*at(p) = &value
@@ -156,13 +160,21 @@ func readBinary(at func(*Properties) *[]byte) func(*cursor, *Properties, string)
 	}
 }
 
+// place is where the cursor is, for people.
+func (c *cursor) place() string {
+	if c.packet == willProperties {
+		return "Will Properties"
+	}
+	return c.packet.String()
+}
+
 // properties reads a Property Length and that many bytes of properties (MQTT 5.0 2.2.2).
 func (c *cursor) properties() Properties {
 	var p Properties
 	start := c.off
 	length := int(c.vbi("Property Length"))
 	if c.err == nil && length > c.left() {
-		c.fail("Property Length", start, "2.2.2.1", fmt.Sprintf("it is %d and only %d bytes follow", length, c.left()))
+		c.fail(BreachPropertyLength, "Property Length", start, "2.2.2.1", strconv.Itoa(length), strconv.Itoa(c.left()))
 	}
 	if c.err != nil {
 		return p
@@ -178,13 +190,13 @@ func (c *cursor) properties() Properties {
 		known, ok := propertyTable[id]
 		switch {
 		case !ok:
-			c.fail("Property Identifier", at, "2.2.2.2", fmt.Sprintf("0x%02x is unknown", id))
+			c.fail(BreachPropertyID, "Property Identifier", at, "2.2.2.2", hex(id), "")
 			return p
 		case known.in&(1<<c.packet) == 0:
-			c.fail("Property Identifier", at, "2.2.2.2", fmt.Sprintf("%s may not stand in %s", known.name, c.packet))
+			c.fail(BreachPropertyPlace, "Property Identifier", at, "2.2.2.2", known.name, c.place())
 			return p
 		case seen[id] && id != 0x26 && (id != 0x0b || c.packet != PUBLISH):
-			c.breach(known.name, at, "2.2.2.2", "it stands twice")
+			c.breach(BreachTwice, known.name, at, "2.2.2.2", "", "")
 		}
 		seen[id] = true
 		known.read(c, &p, known.name)

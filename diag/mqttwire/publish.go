@@ -24,15 +24,15 @@ func DecodePublish(v Version, f Frame) (*Publish, error) {
 	c := newCursor(f)
 	p := &Publish{Dup: f.Flags&8 != 0, QoS: f.Flags >> 1 & 3, Retain: f.Flags&1 != 0}
 	if p.QoS == 3 { // [MQTT-3.3.1-4]
-		c.fail("QoS", -1, "3.3.1.2", "both QoS bits are set")
+		c.fail(BreachQoS, "QoS", -1, "3.3.1.2", "", "")
 		return p, c.error()
 	}
 	if p.QoS == 0 && p.Dup { // [MQTT-3.3.1-2]
-		c.breach("DUP", -1, "3.3.1.1", "it is set at QoS 0")
+		c.breach(BreachDUP, "DUP", -1, "3.3.1.1", "", "")
 	}
 	p.Topic = c.text("Topic Name", "3.3.2.1")
 	if strings.ContainsAny(p.Topic, "+#") { // [MQTT-3.3.2-2]
-		c.breach("Topic Name", 0, "3.3.2.1", "it contains a wildcard")
+		c.breach(BreachWildcard, "Topic Name", 0, "3.3.2.1", "", "")
 	}
 	if p.QoS > 0 {
 		p.PacketID = c.packetID()
@@ -41,7 +41,7 @@ func DecodePublish(v Version, f Frame) (*Publish, error) {
 		p.Properties = c.properties()
 	}
 	if p.Topic == "" && p.TopicAlias == nil { // [MQTT-4.7.3-1]
-		c.breach("Topic Name", 0, "4.7.3", "it is empty")
+		c.breach(BreachEmpty, "Topic Name", 0, "4.7.3", "", "")
 	}
 	p.Payload = c.take(c.left(), "Application Message", "3.3.3")
 	p.Violations = c.violations
