@@ -657,7 +657,7 @@ func guideLink(r RunPage) templ.Component {
 			templ_7745c5c3_Var33 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		if s := diag.Symptom(r.Report.Plan.Symptom); s != "" && !r.Standalone {
+		if s := r.Report.Plan.Symptom; s != "" && !r.Standalone && (s != diag.SymptomCheckup || r.Report.Verdict != diag.OverallHealthy) {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 50, "<p class=\"guide-link\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -20,6 +20,7 @@ const (
 	checkRoundTrip diag.ProbeID = "msg.roundtrip"
 	checkQoS2      diag.ProbeID = "msg.roundtrip_qos2"
 	checkPublish   diag.ProbeID = "msg.publish"
+	checkAlone     diag.ProbeID = "msg.alone"
 )
 
 // askedChain lists the asked path's checks that make one step per address, for the target's scheme.

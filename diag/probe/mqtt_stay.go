@@ -17,7 +17,7 @@ const (
 )
 
 // afterMessages are the checks that use the asked session: what is to last longer, or opens many connections, comes behind.
-var afterMessages = []diag.ProbeID{checkMQTT, checkOlder, "mqtt.ping", checkSubscribe, checkRoundTrip, checkQoS2, checkPublish}
+var afterMessages = []diag.ProbeID{checkMQTT, checkOlder, "mqtt.ping", checkSubscribe, checkAlone, checkRoundTrip, checkQoS2, checkPublish}
 
 // mqttStay tells whether the asked session has lasted until now; where drops are the complaint, it watches on for a while.
 var mqttStay = diag.Probe{

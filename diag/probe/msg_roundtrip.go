@@ -195,7 +195,7 @@ func endOf(x *exchange) diag.Outcome {
 // msgPublish publishes a plain test message to the user's own topic, as the form says that it will; never retained.
 var msgPublish = diag.Probe{
 	ID: "msg.publish", Layer: diag.LayerMsg, Depth: diag.DepthQuick,
-	Needs:   []diag.ProbeID{checkSubscribe, checkRoundTrip},
+	Needs:   []diag.ProbeID{checkSubscribe, checkAlone, checkRoundTrip},
 	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.Topics.Publish != "" },
 	Ready:   needSession,
 	Budget:  15 * time.Second,
@@ -204,7 +204,7 @@ var msgPublish = diag.Probe{
 		if !ok {
 			return diag.Skipped(diag.N("skip.no_session"))
 		}
-		if x.ended() { // over a subscription, most likely, and not over what was never published
+		if x.ended() || len(endedFilters(env.View)) > 0 { // over a subscription, and not over what was never published
 			a, again := another(ctx, env, x, diag.PurposeRetry, "publish")
 			if again == nil {
 				return attemptResult(a)

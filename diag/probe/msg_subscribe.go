@@ -92,12 +92,12 @@ func failedOn(scratch bool) func(diag.Observation, diag.Note, *diag.Failure) dia
 	}
 }
 
-// msgAlone subscribes once more, on a connection each, to filters under which the connection ended while others were in
-// flight beside them: only so is the culprit known.
+// msgAlone subscribes once more, on a connection and under a client id each, to filters under which the connection ended:
+// others were in flight beside them, or another client took the session over in that moment. Only so is the culprit known.
 var msgAlone = diag.Probe{
-	ID: "msg.alone", Layer: diag.LayerMsg, Depth: diag.DepthQuick,
+	ID: checkAlone, Layer: diag.LayerMsg, Depth: diag.DepthQuick,
 	Needs:   []diag.ProbeID{checkSubscribe},
-	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return len(t.Topics.Subscribe) > 1 },
+	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return len(t.Topics.Subscribe) > 0 },
 	Ready: func(v *diag.View) diag.Decision {
 		if len(endedFilters(v)) == 0 {
 			return diag.Skip(diag.N("skip.not_the_question"))

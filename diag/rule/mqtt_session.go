@@ -101,7 +101,8 @@ func clientIDConflict(v *diag.View) diag.Verdict {
 
 // endedByUs tells whether a connection ended while it had a SUBSCRIBE or PUBLISH of ours, which the broker may have minded.
 func endedByUs(v *diag.View) bool {
-	return slices.ContainsFunc(diag.Seen[*diag.Subscription](v), func(s diag.Sight[*diag.Subscription]) bool { return denied(s.Seen) }) ||
+	return slices.ContainsFunc(slices.Concat(subscriptions(v, false), subscriptions(v, true)),
+		func(s diag.Sight[*diag.Subscription]) bool { return denied(s.Seen) }) ||
 		slices.ContainsFunc(diag.Seen[*diag.Delivery](v), func(s diag.Sight[*diag.Delivery]) bool { return publishRefused(s.Seen) })
 }
 
