@@ -124,7 +124,8 @@ func (h *Handlers) feed(ctx context.Context, conn *websocket.Conn, viewer Viewer
 			if data == nil {
 				continue
 			}
-			writeCtx, cancel := context.WithTimeout(ctx, streamWriteTime)
+			// A write that is canceled breaks the connection, and the peer would not learn why it ends.
+			writeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), streamWriteTime)
 			err = conn.Write(writeCtx, websocket.MessageText, data)
 			cancel()
 			if err != nil { // too slow, or gone
