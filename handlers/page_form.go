@@ -130,6 +130,10 @@ func (f *typedForm) fill(v url.Values) {
 	p.Depth = v.Get("plan.depth")
 	p.Intrusive = v.Get("plan.intrusive") != ""
 	p.Resolvers = words(v.Get("plan.resolvers"))
+	if burst := (diag.BurstInput{Count: f.integer(v, "plan.burst.count"), QoS: f.integer(v, "plan.burst.qos"),
+		PayloadBytes: f.integer(v, "plan.burst.payload_bytes")}); burst != (diag.BurstInput{}) {
+		p.Burst = &burst
+	}
 	if s := number(v.Get("plan.timeout_s")); s != "" {
 		seconds, err := strconv.ParseFloat(s, 64)
 		if err != nil {

@@ -45,6 +45,9 @@ const (
 	fieldPublish       = "target.topics.publish"
 	fieldSubscribe     = "target.topics.subscribe"
 	fieldQoS           = "target.topics.qos"
+	fieldBurstCount    = "plan.burst.count"
+	fieldBurstQoS      = "plan.burst.qos"
+	fieldBurstPayload  = "plan.burst.payload_bytes"
 	fieldNodes         = "target.nodes"
 	fieldSymptom       = "plan.symptom"
 	fieldDepth         = "plan.depth"
@@ -71,6 +74,7 @@ var panels = []panel{
 	{"tls", "tls", []string{fieldCA, fieldCert, fieldKey, fieldServerName, fieldALPN, fieldInsecure}},
 	{"ws", "ws", []string{fieldWSPath, fieldWSOrigin, fieldWSHeaders}},
 	{"topics", "topic", []string{fieldPublish, fieldSubscribe, fieldQoS}},
+	{"burst", "msg", []string{fieldBurstCount, fieldBurstQoS, fieldBurstPayload}},
 	{"advanced", "tune", []string{fieldDepth, fieldTimeout, fieldResolvers, fieldNodes, fieldIntrusive}},
 }
 
@@ -81,6 +85,7 @@ func panelByID(id string) panel {
 // defaults are the values of an untouched form.
 var defaults = map[string]string{
 	fieldProtocol: string(diag.VersionAuto), fieldKeepalive: "60", fieldCleanStart: "on", fieldQoS: "1",
+	fieldBurstCount: "100", fieldBurstQoS: "1", fieldBurstPayload: "256",
 	fieldSymptom: string(diag.SymptomCheckup), fieldDepth: string(diag.DepthStandard),
 }
 
@@ -127,6 +132,10 @@ func FormOf(t diag.TargetInput, p diag.PlanOptions) Form {
 	}
 	if t.Topics.QoS != nil {
 		v[fieldQoS] = strconv.Itoa(*t.Topics.QoS)
+	}
+	if p.Burst.Count > 0 {
+		v[fieldBurstCount], v[fieldBurstQoS] = strconv.Itoa(p.Burst.Count), strconv.Itoa(int(p.Burst.QoS))
+		v[fieldBurstPayload] = strconv.Itoa(p.Burst.PayloadBytes)
 	}
 	if p.Timeout > 0 {
 		v[fieldTimeout] = strconv.FormatFloat(p.Timeout.Seconds(), 'f', -1, 64)

@@ -269,7 +269,7 @@ func TestFormKeepsWhatWasTyped(t *testing.T) {
 		}
 	}
 	values[fieldURL] = `mqtt://"><script>`
-	values[fieldProtocol], values[fieldQoS], values[fieldDepth] = "3.1.1", "2", "deep"
+	values[fieldProtocol], values[fieldQoS], values[fieldBurstQoS], values[fieldDepth] = "3.1.1", "2", "0", "deep"
 	for _, name := range Checkboxes {
 		values[name] = ""
 	}
