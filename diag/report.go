@@ -40,6 +40,8 @@ type Report struct {
 	Checks      []ProbeID   `json:"checks"`
 	Vantage     Vantage     `json:"vantage"`
 	Connections int         `json:"connections"` // how many were opened to the target and its resolvers
+	// ImportedAt is when the report came from another server, as a file; zero: it was made here.
+	ImportedAt time.Time `json:"imported_at,omitzero"`
 	// Sent are the test messages that went to the user's own topics.
 	Sent []SentMessage `json:"sent,omitempty"`
 }

@@ -78,6 +78,7 @@ func (h *Handlers) Register(r chi.Router) {
 	r.Route(apiPrefix, func(r chi.Router) {
 		r.Use(noStore)
 		r.Post("/runs", h.wrap(h.handleStart))
+		r.Post("/runs/import", h.wrap(h.handleImport))
 		r.Get("/runs/{id}", h.wrap(h.handleReport))
 		r.Delete("/runs/{id}", h.wrap(h.handleDelete))
 		r.Post("/runs/{id}/cancel", h.wrap(h.handleCancel))

@@ -17,6 +17,8 @@ func (h *Handlers) RegisterPages(r chi.Router) {
 	r.Post("/runs/{id}/cancel", h.wrap(h.handlePageCancel))
 	r.Post("/runs/{id}/rerun", h.wrap(h.handlePageRerun))
 	r.Post("/runs/{id}/delete", h.wrap(h.handlePageDelete))
+	r.Get("/import", h.wrap(h.handleImportPage))
+	r.Post("/import", h.wrap(h.handleImportForm))
 	r.Get("/compare", h.wrap(h.handleCompare))
 	r.Get("/guides", h.wrap(h.handleGuides))
 	r.Get("/guides/{symptom}", h.wrap(h.handleGuide))

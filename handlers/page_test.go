@@ -60,6 +60,11 @@ func (p *pageRuns) Watch(_ context.Context, id string, after int) (Viewer, error
 func (p *pageRuns) Rights(context.Context, string, Actor) (Rights, error) { return p.rights, nil }
 func (p *pageRuns) Cancel(context.Context, string, Actor) error           { return p.err }
 func (p *pageRuns) Delete(context.Context, string, Actor) error           { return p.err }
+func (p *pageRuns) Import(_ context.Context, _ Actor, r diag.Report) (Started, error) {
+	p.report = r
+	return Started{ID: p.id, DeleteToken: "token"}, p.err
+}
+
 func (p *pageRuns) Rerun(_ context.Context, _ string, _ Actor, with RerunOptions) (Started, error) {
 	p.reran = with
 	return Started{ID: p.id}, p.err

@@ -88,7 +88,7 @@ func (h *Handlers) handleExportJSON(w http.ResponseWriter, r *http.Request) erro
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Disposition", `attachment; filename="mqttdoctor-`+id+`.json"`)
-	writeJSON(w, http.StatusOK, catalogue.Render(report, h.lang(r, report.Lang)))
+	writeJSON(w, http.StatusOK, exportedReport{catalogue.Render(report, h.lang(r, report.Lang)), report})
 	return nil
 }
 

@@ -26,6 +26,8 @@ type Runs interface {
 	Cancel(ctx context.Context, id string, by Actor) error
 	// Delete ends the run and erases everything kept of it. Errors: ErrNotFound, ErrNoToken, ErrNotYours.
 	Delete(ctx context.Context, id string, by Actor) error
+	// Import keeps a finished report that was made elsewhere, marked as such, under an id of its own. Errors: *Busy, ErrStopping.
+	Import(ctx context.Context, by Actor, r diag.Report) (Started, error)
 	// Rerun starts a run of the same target and plan. Errors: those of Start, ErrNotFound, *SecretsGone, ErrNotYours.
 	Rerun(ctx context.Context, id string, by Actor, with RerunOptions) (Started, error)
 }

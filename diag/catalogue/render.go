@@ -296,6 +296,10 @@ func (w *writer) report(r diag.Report) ReportView {
 		at := r.FinishedAt
 		v.FinishedAt = &at
 	}
+	if !r.ImportedAt.IsZero() {
+		at := r.ImportedAt
+		v.ImportedAt = &at
+	}
 	if r.RootCause != nil {
 		root := w.finding(*r.RootCause)
 		v.RootCause = &root

@@ -23,6 +23,7 @@ type ReportView struct {
 	State        diag.State           `json:"state"`
 	CreatedAt    time.Time            `json:"created_at"`
 	FinishedAt   *time.Time           `json:"finished_at"`
+	ImportedAt   *time.Time           `json:"imported_at,omitempty"` // it was made elsewhere and came as a file
 	ExpiresAt    time.Time            `json:"expires_at"`
 	DurationMS   float64              `json:"duration_ms"`
 	Lang         Lang                 `json:"lang"`
