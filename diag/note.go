@@ -106,4 +106,8 @@ var ArgNames = map[Arg]string{
 	"symbol":        "a failure code",
 	"product":       "name of a product",
 	"os":            "operating system",
+	"lost":          "number of lost messages",
+	"doubled":       "number of messages that came more than once",
+	"reordered":     "number of messages out of order",
+	"rate":          "messages per second",
 }

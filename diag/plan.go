@@ -74,6 +74,15 @@ type Burst struct {
 	PayloadBytes int  `json:"payload_bytes"`
 }
 
+// checkBurst is the check that sends the numbered messages.
+const checkBurst ProbeID = "msg.burst"
+
+// Bound is how long a burst and what tells its faults apart may take: ninety seconds for a hundred messages at a broker that
+// loses some, and for more what a broker needs that delivers ten in a round trip.
+func (b Burst) Bound() time.Duration {
+	return min(90*time.Second+time.Duration(b.Count)*15*time.Millisecond, 30*time.Minute)
+}
+
 // Bounds of a plan.
 const (
 	defaultTimeout = 5 * time.Second
@@ -224,6 +233,9 @@ func (p Plan) Deadline() time.Duration {
 	d := 6*p.Options.Timeout + 10*time.Second
 	if p.Options.Depth == DepthDeep {
 		d += 2 * time.Minute
+	}
+	if slices.ContainsFunc(p.Checks, func(c Probe) bool { return c.ID == checkBurst }) {
+		d += p.Options.Burst.Bound()
 	}
 	return d + p.Options.Watch
 }

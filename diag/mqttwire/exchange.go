@@ -120,6 +120,9 @@ type PendingPublish struct {
 	failure *Failure
 }
 
+// Failure is why the PUBLISH could not be written; nil: it was.
+func (p *PendingPublish) Failure() *Failure { return p.failure }
+
 // Wait returns what came back. At QoS 0 it does not wait: nothing does. With a failure the result has what came before it.
 func (p *PendingPublish) Wait(ctx context.Context) (PublishResult, *Failure) {
 	if p.failure != nil {

@@ -73,3 +73,50 @@ func TestTrafficOnHealthyBrokers(t *testing.T) {
 		})
 	}
 }
+
+// burstsOf lists the bursts that one check measured.
+func burstsOf(t *testing.T, r diag.Report, check diag.ProbeID) []*diag.BurstRun {
+	t.Helper()
+	var out []*diag.BurstRun
+	for _, s := range r.Steps {
+		if b, ok := s.Observation.(*diag.BurstRun); ok && s.Check == check {
+			out = append(out, b)
+		}
+	}
+	if len(out) == 0 {
+		t.Errorf("%s measured nothing", check)
+	}
+	return out
+}
+
+func wholeBurst(t *testing.T, r diag.Report) {
+	t.Helper()
+	for _, b := range burstsOf(t, r, "msg.burst") {
+		if !b.Whole() || b.Doubled > 0 || b.Reordered > 0 || b.Ours > 0 {
+			t.Errorf("a burst at QoS %d: %+v", b.QoS, b)
+		}
+	}
+}
+
+// Bursts of every QoS pass whole on every make of broker.
+func TestBurstOnHealthyBrokers(t *testing.T) {
+	for _, make := range diagtest.AllBrokers {
+		t.Run(make.Name, func(t *testing.T) {
+			broker := make.Start(t)
+			for _, version := range broker.Versions {
+				in := diag.TargetInput{URL: broker.MQTT, Username: broker.Username, Password: diag.NewSecret(broker.Password), Protocol: version}
+				for qos := range 3 {
+					plan := diag.PlanInput{Symptom: "lost", Burst: &diag.BurstInput{QoS: &qos}}
+					report := diagnose(t, in, plan, nil)
+					if report.Verdict != diag.OverallHealthy || report.RootCause != nil {
+						t.Errorf("%s QoS %d: %s, found %+v", version, qos, report.Verdict, report.Findings)
+					}
+					wholeBurst(t, report)
+					if b := burstsOf(t, report, "msg.burst"); len(b) > 0 {
+						t.Logf("%s QoS %d: p50 %v p99 %v max %v, %s/s, window %d", version, qos, b[0].P50, b[0].P99, b[0].Max, diag.FormatRate(b[0].PerSecond()), b[0].Window)
+					}
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,439 @@
+package probe
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/mqttwire"
+)
+
+const (
+	// burstWindow is how many messages may be unacknowledged where the server sets no lower Receive Maximum: more than client
+	// libraries have in flight by default (10 to 100), and no more than a broker must hold for a client.
+	burstWindow = 100
+	// exactWindow is that for QoS 2 before MQTT 5, which has no Receive Maximum: mosquitto 2.0.11 acknowledges more than its
+	// max_inflight_messages, 20 by default, and drops them. msgWindow tells of it.
+	exactWindow = 20
+	// longestQuiet bounds the wait for what may still come.
+	longestQuiet = 20 * time.Second
+	// maxAgain bounds how many second copies are noted with their time, maxExtra how many copies are counted before the
+	// measurement ends: a loop brings them without end.
+	maxAgain   = 4096
+	extraSlack = 1000
+	pingEvery  = 250 * time.Millisecond
+	sequenceAt = 8 // digits of a sequence number and a blank
+)
+
+// burstSpec is how numbered messages are to be sent.
+type burstSpec struct {
+	count   int
+	qos     byte
+	payload int
+	pace    diag.Pace
+	rate    float64
+}
+
+// bound is how long a burst may take in all: long for many messages at a broker that delivers ten in a round trip.
+func (s burstSpec) bound() time.Duration {
+	return min(30*time.Second+time.Duration(s.count)*5*time.Millisecond, 10*time.Minute)
+}
+
+// burst is a measurement while it goes on. For each message it keeps sixteen bytes.
+type burst struct {
+	pair  *pair
+	spec  burstSpec
+	o     *diag.BurstRun
+	begun time.Time
+	quiet time.Duration // without anything new for so long, nothing more is awaited
+
+	dropped int // by our own queue, before
+
+	run, header string // what the payloads begin with: of any burst of the run, of this one
+
+	mu       sync.Mutex
+	sent     []int32 // microseconds since begun, from 1; 0: not
+	acked    []int32 // -1: refused
+	arrived  []int32
+	again    map[int32]int32
+	copies   []uint8 // saturating
+	last     time.Time
+	received int
+	highest  int // number that has come
+	news     chan struct{}
+}
+
+// burst sends numbered messages and awaits them. The pair must be open; its turn is held by the caller.
+func (p *pair) burst(ctx context.Context, env *diag.Env, spec burstSpec) *diag.BurstRun {
+	b := &burst{pair: p, spec: spec, again: map[int32]int32{}, news: make(chan struct{}, 1), highest: -1,
+		o: &diag.BurstRun{Version: p.like.version, Topic: p.topic, Scratch: p.scratch, QoS: spec.qos, Count: spec.count, Pace: spec.pace,
+			Rate: spec.rate, RefusedCode: -1, Delivered: -1}}
+	b.run = "mqttdoctor " + env.RunID[:min(len(env.RunID), 12)] + " "
+	b.header = b.run + strconv.FormatInt(markers.Add(1), 36) + " "
+	b.o.PayloadBytes = max(min(spec.payload, largestPayload(p)), len(b.header)+sequenceAt)
+	b.quiet = b.patience(env)
+	if spec.qos > 0 {
+		b.o.Window = min(burstWindow, spec.count)
+		if spec.qos == 2 && p.like.version != diag.Version5 {
+			b.o.Window = min(b.o.Window, exactWindow)
+		}
+		if receiveMaximum, _ := announced(p.pub); receiveMaximum != nil && *receiveMaximum > 0 {
+			b.o.Window = min(b.o.Window, int(*receiveMaximum))
+		}
+	}
+	b.sent, b.acked, b.arrived = make([]int32, spec.count), make([]int32, spec.count), make([]int32, spec.count)
+	b.copies = make([]uint8, spec.count)
+	b.dropped = p.sub.Dropped()
+	ctx, cancel := context.WithTimeout(ctx, spec.bound())
+	defer cancel()
+	b.begun = time.Now()
+	b.last = b.begun
+	p.listen(b.take)
+	var beside sync.WaitGroup
+	over, stop := context.WithCancel(ctx)
+	beside.Go(func() { b.o.PublisherPing = medianOver(over, env, p.pub) })
+	beside.Go(func() { b.o.SubscriberPing = medianOver(over, env, p.sub) })
+	beside.Go(func() { b.report(over, env) })
+	b.send(ctx, env)
+	b.awaitRest(ctx, env)
+	b.settle(ctx, env)
+	stop()
+	beside.Wait()
+	p.listen(nil)
+	b.conclude()
+	return b.o
+}
+
+// largestPayload is what the server's Maximum Packet Size and our own bound on what is read leave for a payload.
+func largestPayload(p *pair) int {
+	whole := maxPacketBytes
+	if props := p.pub.connect.Props; props != nil && props.MaximumPacketBytes != nil {
+		whole = int(min(uint32(whole), *props.MaximumPacketBytes))
+	}
+	return max(0, whole-len(p.topic)-64)
+}
+
+// patience is how long nothing may come before what is missing counts as lost: far more than single messages took.
+func (b *burst) patience(env *diag.Env) time.Duration {
+	quiet := echoWait(env, b.pair.like.address)
+	for _, s := range diag.SeenBy[*diag.ClientPair](env.View, checkPair) {
+		quiet = max(quiet, 4*diag.Percentile(s.Seen.Lone, 100))
+	}
+	return min(quiet, longestQuiet)
+}
+
+func (b *burst) now() int32 { return int32(time.Since(b.begun)/time.Microsecond) + 1 }
+
+// take notes a message; it is called on the goroutine that reads.
+func (b *burst) take(m mqttwire.Received) {
+	payload := string(m.Payload[:min(len(m.Payload), len(b.header)+sequenceAt)])
+	if !strings.HasPrefix(payload, b.run) {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	digits, ours := strings.CutPrefix(payload, b.header)
+	number, err := strconv.Atoi(strings.TrimSpace(digits))
+	if !ours || err != nil || number < 0 || number >= b.spec.count {
+		b.o.Late++
+		return
+	}
+	at := max(1, int32(m.At.Sub(b.begun)/time.Microsecond)+1)
+	b.last = time.Now()
+	if b.o.Delivered < 0 || int(m.QoS) < b.o.Delivered {
+		b.o.Delivered = int(m.QoS)
+	}
+	if b.copies[number] < 255 {
+		b.copies[number]++
+	}
+	if b.arrived[number] == 0 {
+		b.arrived[number] = at
+		b.received++
+		if number < b.highest {
+			b.o.Reordered++
+		}
+		b.highest = max(b.highest, number)
+	} else {
+		if b.copies[number] == 2 {
+			b.o.Doubled++
+			if len(b.again) < maxAgain {
+				b.again[int32(number)] = at
+			}
+		}
+		b.o.Extra++
+		if m.Dup {
+			b.o.Dup++
+		}
+		b.o.Loop = b.o.Loop || b.o.Extra > 3*b.spec.count+extraSlack
+	}
+	b.tell()
+}
+
+// tell wakes who waits for something new.
+func (b *burst) tell() {
+	select {
+	case b.news <- struct{}{}:
+	default:
+	}
+}
+
+// payload is that of one message. It is made anew for each, since the session may keep it until it is acknowledged.
+func (b *burst) payload(number int) []byte {
+	out := make([]byte, 0, b.o.PayloadBytes)
+	out = append(out, b.header...)
+	digits := strconv.Itoa(number)
+	for range sequenceAt - 1 - len(digits) {
+		out = append(out, '0')
+	}
+	out = append(append(out, digits...), ' ')
+	for len(out) < cap(out) {
+		out = append(out, '.')
+	}
+	return out
+}
+
+// inFlight is a message that awaits its acknowledgement.
+type inFlight struct {
+	number  int
+	pending *mqttwire.PendingPublish
+}
+
+// send publishes all messages at the spec's pace and window, and returns once each was acknowledged or given up.
+func (b *burst) send(ctx context.Context, env *diag.Env) {
+	slots := make(chan struct{}, max(1, b.o.Window))
+	flights := make(chan inFlight, max(1, b.o.Window))
+	var acks sync.WaitGroup
+	if b.spec.qos > 0 {
+		acks.Go(func() { b.acknowledge(ctx, flights, slots) })
+	}
+	defer acks.Wait()
+	defer close(flights)
+	missed := 0
+	for number := range b.spec.count {
+		if b.spec.pace == diag.PaceAtARate && !pauseFor(ctx, time.Until(b.begun.Add(time.Duration(float64(number)/b.spec.rate*float64(time.Second))))) {
+			return
+		}
+		if b.spec.qos > 0 && !b.slot(ctx, slots) {
+			return
+		}
+		b.mu.Lock()
+		looping := b.o.Loop
+		b.sent[number] = b.now()
+		b.mu.Unlock()
+		pending := b.pair.pub.StartPublishContext(ctx, mqttwire.Message{Topic: b.pair.topic, Payload: b.payload(number), QoS: b.spec.qos})
+		if pending.Failure() != nil || looping {
+			b.mu.Lock()
+			b.sent[number] = 0
+			b.mu.Unlock()
+			return
+		}
+		b.mu.Lock()
+		b.o.Sent++
+		b.last = time.Now()
+		b.mu.Unlock()
+		if b.spec.qos > 0 {
+			flights <- inFlight{number, pending} // there is room: the slots bound it
+		}
+		if b.spec.pace == diag.PaceSteps && !b.arrival(ctx, number) {
+			if missed++; missed > 2 || ctx.Err() != nil || ended(b.pair.sub) {
+				return
+			}
+		}
+	}
+}
+
+// slot waits until another message may be unacknowledged.
+func (b *burst) slot(ctx context.Context, slots chan struct{}) bool {
+	for {
+		timer := time.NewTimer(b.quiet)
+		select {
+		case slots <- struct{}{}:
+			timer.Stop()
+			return true
+		case <-timer.C:
+			if b.idle() >= b.quiet {
+				b.mu.Lock()
+				b.o.Stalled = true
+				b.mu.Unlock()
+				return false
+			}
+		case <-b.pair.pub.Done():
+			timer.Stop()
+			return false
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		}
+	}
+}
+
+// idle is for how long nothing was sent, acknowledged or received.
+func (b *burst) idle() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return time.Since(b.last)
+}
+
+// acknowledge takes the acknowledgements in the order of sending; the order of their coming does not matter, since each is
+// noted with its own time. A message that is not acknowledged keeps its slot: it still counts for the server's Receive Maximum.
+func (b *burst) acknowledge(ctx context.Context, flights <-chan inFlight, slots <-chan struct{}) {
+	for f := range flights {
+		result, failure := b.awaitAck(ctx, f)
+		if failure != nil {
+			continue
+		}
+		<-slots
+		b.mu.Lock()
+		at := b.now()
+		if n := len(result.Acks); n > 0 {
+			at = max(1, int32(result.Acks[n-1].At.Sub(b.begun)/time.Microsecond)+1)
+		}
+		b.last = time.Now()
+		if result.Code >= 0x80 {
+			b.acked[f.number] = -1
+			if b.o.Refused++; b.o.Refused == 1 {
+				b.o.RefusedCode, b.o.RefusedReason = int(result.Code), result.Reason
+			}
+		} else {
+			b.acked[f.number] = at
+			b.o.Acked++
+		}
+		b.mu.Unlock()
+		b.tell()
+	}
+}
+
+// awaitAck gives up once nothing at all has happened for a while.
+func (b *burst) awaitAck(ctx context.Context, f inFlight) (mqttwire.PublishResult, *mqttwire.Failure) {
+	for {
+		wait := max(time.Millisecond, b.quiet-b.idle())
+		bounded, cancel := context.WithTimeout(ctx, wait)
+		result, failure := f.pending.Wait(bounded)
+		cancel()
+		if failure == nil || failure.Kind != mqttwire.FailNoAnswer || ctx.Err() != nil || b.idle() >= b.quiet {
+			return result, failure
+		}
+	}
+}
+
+// arrival waits for one message.
+func (b *burst) arrival(ctx context.Context, number int) bool {
+	timer := time.NewTimer(b.quiet)
+	defer timer.Stop()
+	for {
+		b.mu.Lock()
+		came := b.arrived[number] != 0
+		b.mu.Unlock()
+		if came {
+			return true
+		}
+		select {
+		case <-b.news:
+		case <-timer.C:
+			return false
+		case <-b.pair.sub.Done():
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// awaitRest waits for what was sent and has not come. What is missing once the broker has been quiet, and answers a ping at
+// once, is lost.
+func (b *burst) awaitRest(ctx context.Context, env *diag.Env) {
+	behindTimes := 0
+	for {
+		b.mu.Lock()
+		missing, loop := b.o.Sent-b.o.Refused-b.received, b.o.Loop
+		b.mu.Unlock()
+		idle := b.idle()
+		switch {
+		case missing <= 0 || loop || ended(b.pair.sub):
+			return
+		case ctx.Err() != nil:
+			b.o.Pending = missing
+			return
+		case idle >= b.quiet && behindTimes < 3 && b.behind(ctx, env):
+			behindTimes++
+			b.mu.Lock()
+			b.last = time.Now()
+			b.mu.Unlock()
+			continue
+		case idle >= b.quiet:
+			b.o.Waited = idle
+			return
+		}
+		timer := time.NewTimer(b.quiet - idle)
+		select {
+		case <-b.news:
+		case <-timer.C:
+		case <-b.pair.sub.Done():
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+// behind tells whether the subscriber's connection is still busy with earlier work.
+func (b *burst) behind(ctx context.Context, env *diag.Env) bool {
+	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	defer cancel()
+	rtt, failure := b.pair.sub.Ping(ctx)
+	return failure == nil && rtt > b.quiet/4
+}
+
+// settle waits a little for further copies of what has come.
+func (b *burst) settle(ctx context.Context, env *diag.Env) {
+	wait := min(max(4*roundTrip(env.View, b.pair.like.address), 100*time.Millisecond), time.Second)
+	if env.Options.Symptom == diag.SymptomDuplicate {
+		wait = max(wait, time.Second)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-b.pair.sub.Done():
+	case <-ctx.Done():
+	}
+}
+
+// report tells how far the burst is, a few times per second.
+func (b *burst) report(ctx context.Context, env *diag.Env) {
+	ticker := time.NewTicker(200 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			b.mu.Lock()
+			done := (b.o.Sent + b.received) / 2
+			b.mu.Unlock()
+			env.Progress(done, b.spec.count, "messages")
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// medianOver pings again and again while messages are under way.
+func medianOver(ctx context.Context, env *diag.Env, s mqttwire.Session) time.Duration {
+	var all []time.Duration
+	for {
+		bounded, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+		rtt, failure := s.Ping(bounded)
+		cancel()
+		if failure != nil {
+			break
+		}
+		all = append(all, rtt)
+		if !pauseFor(ctx, pingEvery) {
+			break
+		}
+	}
+	slices.Sort(all)
+	return diag.Percentile(all, 50)
+}
