@@ -23,7 +23,10 @@ func (h *Handlers) handleHome(w http.ResponseWriter, r *http.Request) error {
 	case idPattern.MatchString(from):
 		report, err := h.Runs.Get(r.Context(), from)
 		if err == nil {
-			page.Form = templates.FormOf(report.Target, report.Plan)
+			plan := report.Plan // durations are kept beside it
+			plan.Timeout = time.Duration(report.TimeoutS * float64(time.Second))
+			plan.Watch = time.Duration(report.WatchS) * time.Second
+			page.Form = templates.FormOf(report.Target, plan)
 		} else if !errors.Is(err, ErrNotFound) {
 			return err
 		}

@@ -170,7 +170,7 @@ func formValuesOf() url.Values {
 		"target.ws.headers": {"Authorization: Bearer " + canary + "2\r\nX-Empty:\r\n"}, "target.topics.publish": {"a/b "},
 		"target.topics.subscribe": {"a/#\r\n b/+\r\n\r\n"}, "target.topics.qos": {"2"}, "target.nodes": {"n1.example.com n2.example.com:8884"},
 		"plan.symptom": {"drops"}, "plan.depth": {"deep"}, "plan.intrusive": {"on"}, "plan.timeout_s": {"2,5"},
-		"plan.resolvers": {"1.1.1.1\n9.9.9.9"}, "plan.burst.count": {"500"}, "plan.burst.qos": {"0"}, "plan.burst.payload_bytes": {"64"},
+		"plan.resolvers": {"1.1.1.1\n9.9.9.9"}, "plan.watch_s": {"600"}, "plan.burst.count": {"500"}, "plan.burst.qos": {"0"}, "plan.burst.payload_bytes": {"64"},
 	}
 }
 
@@ -195,7 +195,7 @@ func TestFormBecomesTheRunThatWasTyped(t *testing.T) {
 				"Authorization": diag.NewSecret("Bearer " + canary + "2"), "X-Empty": diag.NewSecret("")}},
 			Topics: diag.TopicsInput{Publish: "a/b ", Subscribe: []string{"a/#", " b/+"}, QoS: number(2)},
 			Nodes:  []string{"n1.example.com", "n2.example.com:8884"}},
-		Plan: diag.PlanInput{Symptom: "drops", Depth: "deep", Intrusive: true, TimeoutS: &timeout, Resolvers: []string{"1.1.1.1", "9.9.9.9"},
+		Plan: diag.PlanInput{Symptom: "drops", Depth: "deep", Intrusive: true, TimeoutS: &timeout, Resolvers: []string{"1.1.1.1", "9.9.9.9"}, WatchS: 600,
 			Burst: &diag.BurstInput{Count: number(500), QoS: number(0), PayloadBytes: number(64)}}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %#v\nwant %#v", got, want)

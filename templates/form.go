@@ -53,6 +53,7 @@ const (
 	fieldDepth         = "plan.depth"
 	fieldIntrusive     = "plan.intrusive"
 	fieldTimeout       = "plan.timeout_s"
+	fieldWatch         = "plan.watch_s"
 	fieldResolvers     = "plan.resolvers"
 )
 
@@ -75,7 +76,7 @@ var panels = []panel{
 	{"ws", "ws", []string{fieldWSPath, fieldWSOrigin, fieldWSHeaders}},
 	{"topics", "topic", []string{fieldPublish, fieldSubscribe, fieldQoS}},
 	{"burst", "msg", []string{fieldBurstCount, fieldBurstQoS, fieldBurstPayload}},
-	{"advanced", "tune", []string{fieldDepth, fieldTimeout, fieldResolvers, fieldNodes, fieldIntrusive}},
+	{"advanced", "tune", []string{fieldDepth, fieldWatch, fieldTimeout, fieldResolvers, fieldNodes, fieldIntrusive}},
 }
 
 func panelByID(id string) panel {
@@ -86,7 +87,7 @@ func panelByID(id string) panel {
 var defaults = map[string]string{
 	fieldProtocol: string(diag.VersionAuto), fieldKeepalive: "60", fieldCleanStart: "on", fieldQoS: "1",
 	fieldBurstCount: "100", fieldBurstQoS: "1", fieldBurstPayload: "256",
-	fieldSymptom: string(diag.SymptomCheckup), fieldDepth: string(diag.DepthStandard),
+	fieldSymptom: string(diag.SymptomCheckup), fieldDepth: string(diag.DepthStandard), fieldWatch: "0",
 }
 
 // Value is what stands in a field; never for a secret.
@@ -137,6 +138,9 @@ func FormOf(t diag.TargetInput, p diag.PlanOptions) Form {
 		v[fieldBurstCount], v[fieldBurstQoS] = strconv.Itoa(p.Burst.Count), strconv.Itoa(int(p.Burst.QoS))
 		v[fieldBurstPayload] = strconv.Itoa(p.Burst.PayloadBytes)
 	}
+	if p.Watch > 0 {
+		v[fieldWatch] = strconv.Itoa(int(p.Watch.Seconds()))
+	}
 	if p.Timeout > 0 {
 		v[fieldTimeout] = strconv.FormatFloat(p.Timeout.Seconds(), 'f', -1, 64)
 	}
@@ -153,6 +157,23 @@ func FormOf(t diag.TargetInput, p diag.PlanOptions) Form {
 		}
 	}
 	return Form{Values: v, Lost: lost, From: true}
+}
+
+// watchTimes are the offered lengths of a watch in seconds, and the words for each.
+var watchTimes = []struct{ seconds, words string }{
+	{"0", "field.watch.none"}, {"60", "field.watch.1m"}, {"180", "field.watch.3m"}, {"600", "field.watch.10m"}, {"3600", "field.watch.1h"},
+	{"28800", "field.watch.8h"}, {"86400", "field.watch.24h"},
+}
+
+// otherWatch is a length that is not offered, such as one of an earlier run by the interface; empty: it is.
+func (f Form) otherWatch() string {
+	v := f.Value(fieldWatch)
+	for _, t := range watchTimes {
+		if t.seconds == v {
+			return ""
+		}
+	}
+	return v
 }
 
 func (f Form) checked(name string) bool { return f.Value(name) != "" }
