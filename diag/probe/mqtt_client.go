@@ -38,7 +38,7 @@ func connectMQTT(ctx context.Context, env *diag.Env, r route, conn net.Conn, sec
 	}
 	opts := mqttwire.ConnectOptions{
 		Version: wireVersion(r.MQTT.Version), ClientID: o.ClientID, KeepAlive: uint16(r.MQTT.KeepAliveS),
-		CleanStart: r.MQTT.CleanStart, Will: r.MQTT.Will, MaxPacketBytes: maxPacketBytes,
+		CleanStart: r.MQTT.CleanStart, Will: r.MQTT.Will, MaxPacketBytes: max(maxPacketBytes, r.MQTT.LargestPacket),
 	}
 	if r.MQTT.OwnClientID {
 		// A temporary client leaves no session behind, whatever the user's keeps.

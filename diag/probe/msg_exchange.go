@@ -19,7 +19,8 @@ type exchange struct {
 	mqttwire.Session
 	version diag.Version
 	address string
-	since   time.Time // CONNACK
+	connect *diag.MQTTConnect // what accepted it
+	since   time.Time         // CONNACK
 	maxQoS  byte
 
 	// sent is closed once the SUBSCRIBE for our scratch topic was written: what is published after it on the same
@@ -34,7 +35,7 @@ type exchange struct {
 }
 
 func newExchange(s mqttwire.Session, o *diag.MQTTConnect) *exchange {
-	x := &exchange{Session: s, version: o.Version, address: o.Address, since: time.Now(), maxQoS: maximumQoS(o), sent: make(chan struct{}),
+	x := &exchange{Session: s, version: o.Version, address: o.Address, connect: o, since: time.Now(), maxQoS: maximumQoS(o), sent: make(chan struct{}),
 		received: map[string][]mqttwire.Received{}, arrived: make(chan struct{}), granted: map[string]byte{}}
 	go x.collect() // ends with the session, which the stash closes
 	return x

@@ -57,6 +57,8 @@ type mqttOffer struct {
 	CleanStart   bool
 	Will         *mqttwire.Will
 	PaddingBytes int // user property bytes that make the CONNECT longer
+	// LargestPacket bounds one packet from the broker, in bytes; 0: maxPacketBytes.
+	LargestPacket int
 }
 
 // askedRoute is exactly what the user asked for, at one address.

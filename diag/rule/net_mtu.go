@@ -18,6 +18,9 @@ func mtuBlackhole(v *diag.View) diag.Verdict {
 	}
 	hung, ok := hungStep(v)
 	if !ok {
+		if s, ok := first(diag.Seen[*diag.LargeMessage](v), func(m *diag.LargeMessage) bool { return m.Usual.Acked || m.Usual.Outcome.Ended() }); ok {
+			return diag.Excluded(diag.N("because.large_answered", "length", strconv.Itoa(s.Seen.Bytes)))
+		}
 		if s, worked := workedLarge(v); worked {
 			return diag.Excluded(diag.N("because.large_passed", "check", string(s.Check)))
 		}

@@ -1,0 +1,84 @@
+package rule
+
+import (
+	"strconv"
+
+	"mqttdoctor/diag"
+)
+
+const (
+	checkSize  diag.ProbeID = "msg.size"
+	checkLarge diag.ProbeID = "net.large"
+)
+
+const (
+	// surprisingBytes: no usual broker or service has a limit below it, so somebody has set this one, or the clients at this
+	// broker have to know of it. The smallest documented one is Tencent's IoT Hub with 16 KB.
+	surprisingBytes = 16 << 10
+	// notableBytes: AWS IoT Core ends at 128 KB and Azure IoT Hub at 256 KB, by design.
+	notableBytes = 256 << 10
+)
+
+// limitRules are about what the broker allows.
+var limitRules = []diag.Rule{
+	{Code: "msg.too_large", Severity: diag.SeverityCritical,
+		Sources:    []string{"MQTT 5.0 3.2.2.3.6", "[MQTT-3.2.2-15]", "MQTT 5.0 4.13"},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkSize},
+		LookAlikes: []diag.Code{"net.mtu_blackhole", "msg.publish_denied", "msg.publish_dropped"},
+		When:       tooLarge},
+}
+
+// tooLarge needs a size that was seen twice to fail beside one that passed, or the broker's own word. Whether that is a fault
+// depends on what is to be sent: many services have a limit by design, and a user whose messages are smaller never meets it.
+func tooLarge(v *diag.View) diag.Verdict {
+	asked := v.Options.Burst.PayloadBytes
+	for _, s := range diag.SeenBy[*diag.SizeSearch](v, checkSize) {
+		o := s.Seen
+		if o.Limited() && brokersDoing(o) {
+			f := sizeFinding(o.LargestBytes, asked)
+			f.Step, f.Evidence, f.Variant = s.Step.ID, s.Step.Evidence, string(o.End)
+			f.Args["value"], f.Args["reason_string"] = strconv.Itoa(o.SmallestBytes), o.ReasonString
+			if o.Code >= 0 {
+				f.Args["code"], f.Args["reason"] = diag.CodeText(o.Code, o.Version), o.Reason
+			}
+			if o.End == diag.SizeStuck {
+				f.Confidence, f.Readings = diag.Likely, []diag.Code{"net.mtu_blackhole"}
+			}
+			return diag.Holds(f)
+		}
+	}
+	if c, ok := askedConnect(v); ok && c.Seen.Accepted() && c.Seen.Props != nil && c.Seen.Props.MaximumPacketBytes != nil {
+		limit := *c.Seen.Props.MaximumPacketBytes
+		room := max(0, diag.PayloadRoom(int64(limit), c.Seen.Version, v.Target.Topics.Publish, 1))
+		if room < asked || room < notableBytes {
+			f := sizeFinding(room, asked)
+			f.Step, f.Evidence, f.Variant = c.Step.ID, c.Step.Evidence, "announced"
+			f.Args["limit"] = strconv.FormatUint(uint64(limit), 10)
+			return diag.Holds(f)
+		}
+	}
+	for _, s := range diag.SeenBy[*diag.SizeSearch](v, checkSize) {
+		if s.Seen.LargestBytes > 0 && !s.Seen.Limited() {
+			return diag.Excluded(diag.N("because.size_passed", "length", strconv.Itoa(s.Seen.LargestBytes)))
+		}
+	}
+	return diag.Open()
+}
+
+// sizeFinding is critical where the limit is below what the plan sends, or so low that it surprises.
+func sizeFinding(largest, asked int) diag.Finding {
+	f := diag.Finding{Severity: diag.SeverityInfo, Args: diag.Args{"length": strconv.Itoa(largest)}}
+	if largest < asked || largest < surprisingBytes {
+		f.Severity = diag.SeverityCritical
+	}
+	if largest < asked {
+		f.Args["total"] = strconv.Itoa(asked)
+	}
+	return f
+}
+
+// brokersDoing tells whether it was the broker that stopped a message, and not the path. What got stuck is on the path where
+// packets of ours were sent again and stayed unacknowledged.
+func brokersDoing(o *diag.SizeSearch) bool {
+	return o.End != diag.SizeStuck || o.TCP != nil && (o.TCP.Unacked == 0 || o.TCP.Retransmits == 0)
+}
