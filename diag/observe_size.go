@@ -59,7 +59,7 @@ type SizeSearch struct {
 	// AnnouncedBytes is the Maximum Packet Size of the CONNACK, for whole packets; 0: none. No larger ones are sent
 	// ([MQTT-3.2.2-15]).
 	AnnouncedBytes uint32 `json:"announced_bytes,omitempty"`
-	BoundBytes  int `json:"bound_bytes"` // largest payload that would have been tried
+	BoundBytes     int    `json:"bound_bytes"` // largest payload that would have been tried
 	// LargestBytes is the largest payload that came back whole; SmallestBytes the smallest that did not, in the way End; 0: none.
 	LargestBytes  int       `json:"largest_bytes"`
 	SmallestBytes int       `json:"smallest_bytes,omitempty"`

@@ -33,7 +33,7 @@ const (
 var msgSize = diag.Probe{
 	ID: checkSize, Layer: diag.LayerMsg, Depth: diag.DepthDeep,
 	Symptoms: []diag.Symptom{diag.SymptomLost, diag.SymptomSlow, diag.SymptomDrops},
-	Needs:    append([]diag.ProbeID{checkLarge}, afterMessages...),
+	Needs:    append([]diag.ProbeID{checkLarge, checkBurst, checkBurstAgain, checkBurstSteps, checkBurstPaced, checkBurstQoS1}, afterMessages...), // bursts are timed, and large messages would be in their way
 	Ready: func(v *diag.View) diag.Decision {
 		if d := needSession(v); !d.Runs() {
 			return d

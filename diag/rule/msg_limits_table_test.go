@@ -23,7 +23,9 @@ func TestSizeLookAlikes(t *testing.T) {
 		return seen(checkSize, "", o)
 	}
 	limit := func(bytes int, end diag.SizeEnd) func(*diag.SizeSearch) {
-		return func(o *diag.SizeSearch) { o.LargestBytes, o.SmallestBytes, o.End, o.Verified = bytes, bytes+1, end, true }
+		return func(o *diag.SizeSearch) {
+			o.LargestBytes, o.SmallestBytes, o.End, o.Verified = bytes, bytes+1, end, true
+		}
 	}
 	stuck := func(tcp *diag.TCPInfoFact) diag.Step {
 		return search(func(o *diag.SizeSearch) { limit(4096, diag.SizeStuck)(o); o.TCP = tcp })
