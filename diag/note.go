@@ -102,6 +102,7 @@ var ArgNames = map[Arg]string{
 	"field":         "a field of the input",
 	"value":         "a value of the input",
 	"suggested":     "a value that would do",
+	"expected":      "a value that should stand there",
 	"transport":     "mqtt, mqtts, ws or wss",
 	"symbol":        "a failure code",
 	"product":       "name of a product",
