@@ -1,6 +1,10 @@
 package mqttwire
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // Breach is a closed list of the ways in which a packet can break the specification, for those who put them into words.
 type Breach string
@@ -76,6 +80,9 @@ var breachTexts = map[Breach]string{
 	BreachRetainValue:    "it is 3",
 	BreachNoLocal:        "it is set in a shared subscription",
 }
+
+// Breaches lists all of them.
+func Breaches() []Breach { return slices.Sorted(maps.Keys(breachTexts)) }
 
 func breachText(code Breach, value, want string) string {
 	return strings.NewReplacer("{value}", value, "{want}", want).Replace(breachTexts[code])

@@ -78,6 +78,9 @@ func (p *ConnectPacket) Breaches() []*ErrMalformed { return p.Violations }
 // maxClientID31 is the length of client identifiers in characters that MQTT 3.1 allows (MQTT 3.1 3.1).
 const maxClientID31 = 23
 
+// maxProtocolShown is how much of a wrong protocol name is told: as much as a right one has. What follows may be anything.
+const maxProtocolShown = len("MQIsdp")
+
 // DecodeConnect decodes a CONNECT of any version. Beside an error it returns what it could read before that. The error is
 // *ErrMalformed.
 func DecodeConnect(f Frame) (*ConnectPacket, error) {
@@ -86,7 +89,7 @@ func DecodeConnect(f Frame) (*ConnectPacket, error) {
 	p := &ConnectPacket{Protocol: c.text("Protocol Name", "3.1.2.1")}
 	p.Version = Version(c.byte("Protocol Version", "3.1.2.2"))
 	if c.err == nil && (!p.Version.valid() || p.Protocol != p.Version.protocolName()) { // [MQTT-3.1.2-1], [MQTT-3.1.2-2]
-		c.fail(BreachProtocol, "Protocol Name", 0, "3.1.2.1", strconv.Quote(p.Protocol)+" "+strconv.Itoa(int(p.Version)), "")
+		c.fail(BreachProtocol, "Protocol Name", 0, "3.1.2.1", strconv.Quote(p.Protocol[:min(len(p.Protocol), maxProtocolShown)])+" "+strconv.Itoa(int(p.Version)), "")
 	}
 	flags := c.byte("Connect Flags", "3.1.2.3")
 	p.KeepAlive = c.uint16("Keep Alive", "3.1.2.10")

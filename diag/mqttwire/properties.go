@@ -20,6 +20,7 @@ type Properties struct {
 	ServerKeepAlive         *uint16 // seconds
 	AuthenticationMethod    string
 	AuthenticationData      []byte
+	AuthenticationAt        int // where Authentication Data stands in the packet's body; 0: nowhere
 	RequestProblemInfo      *byte
 	WillDelay               *uint32 // seconds
 	RequestResponseInfo     *byte
@@ -82,7 +83,11 @@ var propertyTable = map[byte]property{
 	0x12: {"Assigned Client Identifier", packets(CONNACK), readText(func(p *Properties) *string { return &p.AssignedClientID })},
 	0x13: {"Server Keep Alive", packets(CONNACK), readUint16(func(p *Properties) **uint16 { return &p.ServerKeepAlive })},
 	0x15: {"Authentication Method", packets(CONNECT, CONNACK, AUTH), readText(func(p *Properties) *string { return &p.AuthenticationMethod })},
-	0x16: {"Authentication Data", packets(CONNECT, CONNACK, AUTH), readBinary(func(p *Properties) *[]byte { return &p.AuthenticationData })},
+	0x16: {"Authentication Data", packets(CONNECT, CONNACK, AUTH), func(c *cursor, p *Properties, name string) {
+		if b := c.binary(name, "2.2.2.2"); c.err == nil {
+			p.AuthenticationData, p.AuthenticationAt = append([]byte{}, b...), c.off-len(b)
+		}
+	}},
 	0x17: {"Request Problem Information", packets(CONNECT), readByte(func(p *Properties) **byte { return &p.RequestProblemInfo })},
 	0x18: {"Will Delay Interval", packets(willProperties), readUint32(func(p *Properties) **uint32 { return &p.WillDelay })},
 	0x19: {"Request Response Information", packets(CONNECT), readByte(func(p *Properties) **byte { return &p.RequestResponseInfo })},

@@ -22,9 +22,11 @@ type Packet struct {
 	Length    int // bytes of the whole packet
 	Truncated bool
 	broken    bool // no packet: the stream makes no sense from here on
-	Warnings  []Warning
-	Answers   uint64 // number of the packet that this one answers; 0: none
-	Took      time.Duration
+	// hidden: the client has sent no CONNECT that could be read, so that its password may stand anywhere.
+	hidden   bool
+	Warnings []Warning
+	Answers  uint64 // number of the packet that this one answers; 0: none
+	Took     time.Duration
 }
 
 // frame is the packet as mqttwire takes it.
@@ -90,6 +92,7 @@ func (d *decoder) learn(heads [2][]byte) {
 // judge decodes a packet and asks the checker.
 func (d *decoder) judge(p *Packet, dir int) {
 	p.Version = d.checker.version
+	defer func() { p.hidden = dir == out && d.checker.version == 0 }()
 	if p.broken {
 		breach := &mqttwire.ErrMalformed{Type: mqttwire.PacketType(p.raw[0] >> 4), Where: "Remaining Length", Section: "1.5.5", Code: mqttwire.BreachEndless}
 		if w, ok := ofBreach(d.checker.version, breach); ok {
@@ -97,7 +100,11 @@ func (d *decoder) judge(p *Packet, dir int) {
 		}
 		return
 	}
-	packet, why := p.decode(dir, d.checker.version)
+	var packet mqttwire.Packet
+	var why *mqttwire.ErrMalformed
+	if dir == in || d.checker.version != 0 || p.frame().Type == mqttwire.CONNECT {
+		packet, why = p.decode(dir, d.checker.version)
+	}
 	if p.Length-p.header < p.minimal() {
 		why = &mqttwire.ErrMalformed{Type: p.frame().Type, Where: "Remaining Length", Section: "1.5.5", Code: mqttwire.BreachNotMinimal,
 			Value: itoa(p.Length - p.header)}

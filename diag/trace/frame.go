@@ -82,6 +82,10 @@ func (w Writer) describe(f *Frame, p *Packet) {
 		dir = in
 	}
 	packet, _ := p.decode(dir, p.Version)
+	if p.hidden {
+		f.Explanation = w.Say(diag.N("trace.hidden"))
+		return
+	}
 	if p.broken || packet == nil && !p.Truncated {
 		f.Type = "malformed"
 		f.Fields["packet_type"] = frame.Type.String()
@@ -162,6 +166,10 @@ func (w Writer) describe(f *Frame, p *Packet) {
 func (w Writer) connect(f *Frame, p *mqttwire.ConnectPacket) {
 	set := f.Fields
 	set["protocol"], set["version"] = p.Protocol, p.Version.String()
+	if misread(p) {
+		f.Explanation = w.Say(diag.N("trace.connect.misread", "version", p.Version.String()))
+		return
+	}
 	set["client_id"], set["clean_start"], set["keepalive_s"] = p.ClientID, p.CleanStart, p.KeepAlive
 	name := ""
 	if p.Username != nil {

@@ -14,8 +14,9 @@ const (
 	maxWill = 1 << 10
 	// maxList is how many filters, codes or user properties of one packet are shown.
 	maxList = 100
-	// headBytes are kept of each direction's beginning, so that the checker knows CONNECT and CONNACK when the rest is gone.
-	headBytes = 512
+	// headBytes are kept of each direction's first packet, so that the checker knows CONNECT and CONNACK when the rest is gone.
+	// Tokens in place of passwords make a CONNECT of 1 to 3 KB.
+	headBytes = 8 << 10
 
 	// A viewer gets batchPackets packets at most every batchPause: far more than a person follows, and little enough that
 	// decoding does not take from the relay what it needs. What goes by meanwhile it can ask for later, as long as it is kept.

@@ -52,9 +52,16 @@ func (r *record) size() int {
 	return r.walk.ends
 }
 
+// The types of events.
+const (
+	EventConnected = "connected"
+	EventClosed    = "closed" // its field "by" says who
+	EventError     = "error"  // the target was not reached
+)
+
 // Event is something that happened to a connection, rather than on it.
 type Event struct {
-	Type   string         // connected, closed, error
+	Type   string
 	Fields map[string]any // facts, no secret among them
 	Note   diag.Note      // the same in words
 	// Warning is what is wrong with it, if anything.
@@ -75,6 +82,7 @@ type Conn struct {
 	number   int
 	walkers  [2]walker
 	heads    [2][]byte // the beginning of each direction; under the recorder's mu
+	headed   [2]bool   // likewise: the first packet is in its head
 	records  uint64    // likewise
 
 	// Under the recorder's decode.
@@ -104,8 +112,9 @@ func (c *Conn) Bytes(direction mqttwire.Direction, b []byte) {
 	if r.closed {
 		return
 	}
-	if room := headBytes - len(c.heads[dir]); room > 0 {
+	if room := headBytes - len(c.heads[dir]); room > 0 && !c.headed[dir] {
 		c.heads[dir] = append(c.heads[dir], b[:min(room, len(b))]...)
+		c.headed[dir] = walk.ends > 0
 	}
 	data := r.copyLocked(b, w.keep)
 	if len(data) == 0 && walk.ends == 0 {
