@@ -6,6 +6,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/relay"
+	"mqttdoctor/diag/trace"
 )
 
 // Consoles is what pages and API need of the console manager. A console is a target to which MQTT clients are relayed; it lives
@@ -18,6 +19,17 @@ type Consoles interface {
 	// Relay takes an accepted client over and returns. A console that there is not, or no longer, and one with as many
 	// connections as may be, is told to the client by the close code.
 	Relay(id string, client *relay.Client)
+	// Trace returns a viewer of the packets with a number greater than after, past and future. The caller calls stop.
+	// Errors: ErrNoConsole, ErrNoTrace, *AfterAhead, *TooManyViewers.
+	Trace(id string, after uint64) (viewer *trace.Viewer, stop func(), err error)
+	// Kept returns what is kept of a console's packets. Errors: ErrNoConsole, ErrNoTrace.
+	Kept(id string) (KeptTrace, error)
+}
+
+// KeptTrace is what is kept of a console's packets.
+type KeptTrace struct {
+	Recorder *trace.Recorder
+	Target   diag.TargetInput // without secrets
 }
 
 // ConsoleOptions say what a console is for.

@@ -110,6 +110,8 @@ func problem(err error, lang catalogue.Lang) Problem {
 		return made(http.StatusNotFound, "run_not_found")
 	case errors.Is(err, ErrNoConsole):
 		return made(http.StatusNotFound, "console_not_found")
+	case errors.Is(err, ErrNoTrace):
+		return made(http.StatusConflict, "no_trace")
 	case errors.Is(err, ErrNoToken):
 		return made(http.StatusUnauthorized, "token_missing")
 	case errors.Is(err, ErrNotYours):

@@ -16,6 +16,8 @@ var (
 	ErrNotYours = errors.New("not the owner of the run")
 	// ErrNoConsole: there is no such console, or no longer.
 	ErrNoConsole = errors.New("no such console")
+	// ErrNoTrace: the console was opened without a trace.
+	ErrNoTrace = errors.New("console without trace")
 	// ErrStopping: the server is going down and takes no new runs.
 	ErrStopping = errors.New("server is stopping")
 	// ErrSlow: a viewer was behind for too long.

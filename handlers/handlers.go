@@ -91,6 +91,9 @@ func (h *Handlers) Register(r chi.Router) {
 		r.Post("/console", h.wrap(h.handleOpenConsole))
 		r.Delete("/console/{id}", h.wrap(h.handleEndConsole))
 		r.Get("/console/{id}/mqtt", h.wrap(h.handleRelay))
+		r.Get("/console/{id}/trace", h.wrap(h.handleTrace))
+		r.Get("/console/{id}/trace.json", h.wrap(h.handleTraceJSON))
+		r.Get("/console/{id}/trace.pcapng", h.wrap(h.handleTraceCapture))
 	})
 	h.RegisterPages(r)
 }

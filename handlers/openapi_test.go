@@ -13,6 +13,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
+	"mqttdoctor/diag/trace"
 )
 
 type openAPIDocument struct {
@@ -94,7 +95,8 @@ func TestOpenAPIHasTheFieldsOfTheTypes(t *testing.T) {
 		"Fix": reflect.TypeFor[catalogue.FixView](), "RuledOut": reflect.TypeFor[catalogue.RuledOutView](),
 		"Check": reflect.TypeFor[catalogue.CheckView](), "Cause": reflect.TypeFor[catalogue.CauseView](),
 		"Scenario": reflect.TypeFor[demoScenario](), "ConsoleInput": reflect.TypeFor[consoleInput](),
-		"Console": reflect.TypeFor[consoleAnswer](),
+		"Console": reflect.TypeFor[consoleAnswer](), "Trace": reflect.TypeFor[traceFile](),
+		"TracePacket": reflect.TypeFor[trace.Frame](), "TraceWarning": reflect.TypeFor[trace.WarningText](),
 	} {
 		want := slices.Sorted(maps.Keys(fieldsOf(typ)))
 		got := slices.Sorted(maps.Keys(doc.Components.Schemas[name].Properties))

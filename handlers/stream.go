@@ -97,7 +97,7 @@ func attend(parent context.Context, conn *websocket.Conn) (ctx context.Context, 
 // feed writes events until the run is over or the peer is gone, and returns with what to close; 0: the peer is gone.
 func (h *Handlers) feed(ctx context.Context, conn *websocket.Conn, viewer Viewer, render func(diag.Event) ([]byte, error)) (websocket.StatusCode, string) {
 	for {
-		events, err := nextWithPing(ctx, conn, viewer)
+		events, err := nextWithPing(ctx, conn, viewer.Next)
 		switch {
 		case errors.Is(err, io.EOF):
 			return websocket.StatusNormalClosure, "run finished"
@@ -138,21 +138,21 @@ func (h *Handlers) feed(ctx context.Context, conn *websocket.Conn, viewer Viewer
 // errGone: a viewer does not answer.
 var errGone = errors.New("no pong")
 
-// nextWithPing waits for events and pings while there are none.
-func nextWithPing(ctx context.Context, conn *websocket.Conn, viewer Viewer) ([]diag.Event, error) {
+// nextWithPing waits for what next waits for, and pings while there is nothing.
+func nextWithPing[T any](ctx context.Context, conn *websocket.Conn, next func(context.Context) (T, error)) (T, error) {
 	for {
 		waitCtx, cancel := context.WithTimeout(ctx, streamPing)
-		events, err := viewer.Next(waitCtx)
+		news, err := next(waitCtx)
 		quiet := err != nil && waitCtx.Err() != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded)
 		cancel()
 		if !quiet {
-			return events, err
+			return news, err
 		}
 		pingCtx, cancel := context.WithTimeout(ctx, streamWriteTime)
 		err = conn.Ping(pingCtx)
 		cancel()
 		if err != nil {
-			return nil, errGone
+			return news, errGone
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/guard"
 	"mqttdoctor/diag/relay"
+	"mqttdoctor/diag/trace"
 	"mqttdoctor/handlers"
 )
 
@@ -18,6 +19,8 @@ const (
 	consoleLife = 24 * time.Hour
 	// relaysPerConsole bounds the connections of one console: a test with a few dozen clients, and not a farm of them.
 	relaysPerConsole = 32
+	// viewersPerConsole bounds those who look on.
+	viewersPerConsole = 8
 	// consoleTick is how often consoles are looked at. Stalled and quiet connections are noticed that much later.
 	consoleTick = 5 * time.Second
 )
@@ -49,12 +52,15 @@ type console struct {
 	session *relay.Session
 	ctx     context.Context // ends with the console; its cause is a *relay.End
 	end     context.CancelCauseFunc
+	trace   *trace.Recorder  // nil: nothing is kept
+	target  diag.TargetInput // without secrets
 	release func()
 	expires time.Time
 
 	// Under the lock of Consoles.
-	using int       // connections and viewers
-	conns int       // connections
+	using int // connections and viewers
+	conns int // connections
+	ended bool
 	used  time.Time // when the last of them ended
 }
 
@@ -101,7 +107,12 @@ func (m *Consoles) Open(_ context.Context, by handlers.Actor, o handlers.Console
 	now, token := m.now(), newToken()
 	c := &console{id: newID(), token: hashOf(token), release: release, expires: now.Add(consoleLife), used: now}
 	c.ctx, c.end = context.WithCancelCause(context.Background()) // it outlives the request that made it
+	c.target = target.Public()
 	c.session = &relay.Session{Meter: &m.meter.relay, Dialer: relay.Dialer{Target: target, Dial: m.engine.Dial, Forbidden: forbidden}}
+	if o.Trace {
+		c.trace = trace.NewRecorder(m.now)
+		c.session.NewTap = func() relay.Tap { return &tap{conn: c.trace.Connection(), scheme: target.Scheme} }
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.stopping {
@@ -141,7 +152,9 @@ func (m *Consoles) End(_ context.Context, id string, by handlers.Actor) error {
 // endLocked ends a console. Its connections get the reason and end in bounded time.
 func (m *Consoles) endLocked(c *console, end *relay.End, why string) {
 	delete(m.open, c.id)
+	c.ended = true
 	c.end(end)
+	c.closeTraceLocked()
 	c.release()
 	m.meter.consoles.Dec()
 	m.log.Info("console ended", "console", tagOf(c.id), "why", why)
@@ -189,13 +202,63 @@ func (m *Consoles) leave(c *console) {
 	defer m.mu.Unlock()
 	c.conns--
 	m.carried--
+	c.closeTraceLocked()
 	m.unuseLocked(c)
+}
+
+// closeTraceLocked ends the trace once the console has ended, and its connections have noted how they did.
+func (c *console) closeTraceLocked() {
+	if c.ended && c.conns == 0 && c.trace != nil {
+		c.trace.Close()
+	}
 }
 
 func (m *Consoles) unuseLocked(c *console) {
 	if c.using--; c.using == 0 {
 		c.used = m.now()
 	}
+}
+
+// Trace implements [handlers.Consoles].
+func (m *Consoles) Trace(id string, after uint64) (*trace.Viewer, func(), error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.open[id]
+	switch {
+	case !ok:
+		return nil, nil, handlers.ErrNoConsole
+	case c.trace == nil:
+		return nil, nil, handlers.ErrNoTrace
+	case c.using-c.conns >= viewersPerConsole:
+		return nil, nil, &handlers.TooManyViewers{Limit: viewersPerConsole}
+	}
+	viewer, err := c.trace.View(after)
+	if err != nil {
+		return nil, nil, &handlers.AfterAhead{Last: int(c.trace.Last())}
+	}
+	c.using++
+	m.meter.viewers.Inc()
+	return viewer, sync.OnceFunc(func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.meter.viewers.Dec()
+		m.unuseLocked(c)
+	}), nil
+}
+
+// Kept implements [handlers.Consoles].
+func (m *Consoles) Kept(id string) (handlers.KeptTrace, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c, ok := m.open[id]
+	switch {
+	case !ok:
+		return handlers.KeptTrace{}, handlers.ErrNoConsole
+	case c.trace == nil:
+		return handlers.KeptTrace{}, handlers.ErrNoTrace
+	}
+	c.used = m.now()
+	return handlers.KeptTrace{Recorder: c.trace, Target: c.target}, nil
 }
 
 // Run looks after consoles until the context ends.

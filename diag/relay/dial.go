@@ -50,6 +50,7 @@ type Path struct {
 	TLSTook    time.Duration
 	// WebSocket: empty where the target speaks none, or chose no subprotocol.
 	Subprotocol string
+	Offered     string // the subprotocol that was asked for
 	UpgradeTook time.Duration
 }
 

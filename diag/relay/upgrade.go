@@ -49,6 +49,7 @@ func (d *Dialer) ask(conn net.Conn, subprotocol string, path *Path) (refusal str
 	if subprotocol == "" {
 		subprotocol = subprotocols[0]
 	}
+	path.Offered = subprotocol
 	req, err := http.NewRequest(http.MethodGet, "http://"+authority(d.Target)+d.Target.WS.Path, nil)
 	if err != nil {
 		return "the path cannot be asked for", nil, nil //nolint:nilerr // it is the answer
