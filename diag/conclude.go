@@ -130,5 +130,30 @@ func exchanged(v *View, c Conclusion) bool {
 		return s.Layer == LayerMsg && !pure
 	})
 	delivered := slices.ContainsFunc(Seen[*Delivery](v), func(s Sight[*Delivery]) bool { return s.Seen.Delivered })
-	return !tried || delivered || slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Layer == LayerMsg })
+	return !tried || delivered || granted(v) || slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Layer == LayerMsg })
+}
+
+// granted tells whether the broker took everything that the user named: each filter granted, each message acknowledged that no
+// subscription awaits. A client that may only read, or only write, is then as well as it can be seen to be.
+func granted(v *View) bool {
+	named := false
+	for _, s := range Seen[*Subscription](v) {
+		if s.Seen.Scratch {
+			continue
+		}
+		if _, ok := s.Seen.Granted(); !ok {
+			return false
+		}
+		named = true
+	}
+	for _, s := range Seen[*Delivery](v) {
+		switch {
+		case s.Seen.Scratch:
+			continue
+		case s.Seen.Published != OutcomeOK || s.Seen.QoS == 0 || s.Seen.Expected:
+			return false // refused, not answered, or lost
+		}
+		named = true
+	}
+	return named
 }
