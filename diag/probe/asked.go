@@ -21,6 +21,8 @@ const (
 	checkQoS2      diag.ProbeID = "msg.roundtrip_qos2"
 	checkPublish   diag.ProbeID = "msg.publish"
 	checkAlone     diag.ProbeID = "msg.alone"
+	checkListen    diag.ProbeID = "peer.listen"
+	checkListenOn  diag.ProbeID = "peer.listen_on"
 )
 
 // askedChain lists the asked path's checks that make one step per address, for the target's scheme.

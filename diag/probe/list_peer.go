@@ -2,4 +2,4 @@ package probe
 
 import "mqttdoctor/diag"
 
-var peerProbes = []diag.Probe{peerTransports, peerPaths, peerListen}
+var peerProbes = []diag.Probe{peerTransports, peerPaths, peerListen, peerListenOn}

@@ -103,40 +103,90 @@ func transportInDoubt(v *diag.View) bool {
 // peerListen connects, says nothing and listens: a server that speaks first names itself, and one that ends the connection
 // unasked does so whatever is sent.
 var peerListen = diag.Probe{
-	ID: "peer.listen", Layer: diag.LayerTCP, Depth: diag.DepthQuick,
+	ID: checkListen, Layer: diag.LayerTCP, Depth: diag.DepthQuick,
 	Needs: []diag.ProbeID{checkResolve},
 	Ready: func(v *diag.View) diag.Decision {
 		return overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, transportInDoubt, false)
 	},
 	Moot: transportKnown,
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
-		address, ok := reachable(env.View)
-		if !ok {
-			return diag.Skipped(diag.N("skip.no_tcp"))
-		}
-		r := askedRoute(env.Target, address).with(diag.PurposeListen, "", nil)
-		tcp, conn := dialTCP(ctx, env, r)
-		if conn == nil && tcp.Outcome == diag.OutcomeReset { // accepted, and reset before we could so much as look
-			o := &diag.PeerAnswer{Purpose: diag.PurposeListen, Address: address, Sent: "nothing", Outcome: tcp.Outcome, Took: tcp.RTT, Error: tcp.Error}
-			return diag.Warned(o, diag.N("step.peer.listen.ended", "address", address, "duration", diag.FormatMS(o.Took)+" ms"))
-		}
-		if conn == nil {
-			return attemptResult(&diag.Attempt{Purpose: diag.PurposeListen, Address: address, Transport: r.Transport, TCP: tcp})
-		}
-		defer conn.Close()
-		o := listen(ctx, conn, listenFor(env.Options.Timeout, roundTrip(env.View, address)))
-		o.Purpose, o.Address, o.Sent = diag.PurposeListen, address, "nothing"
-		args := []string{"address", address, "duration", diag.FormatMS(o.Took) + " ms"}
-		switch {
-		case len(o.First) > 0:
-			return diag.Passed(o, diag.N("step.peer.listen.spoke", append(args, "protocol", orUnknown(o.Speaks), "banner", o.Banner)...))
-		case o.Outcome == diag.OutcomeSilent:
-			return diag.Passed(o, diag.N("step.peer.listen.silent", args...))
-		case o.Outcome == diag.OutcomeCanceled:
-			return diag.Skipped(diag.N("skip.canceled"))
-		}
-		return diag.Warned(o, diag.N("step.peer.listen.ended", args...))
+		address, _ := reachable(env.View)
+		return listenOnce(ctx, env, listenFor(env.Options.Timeout, roundTrip(env.View, address)))
 	},
+}
+
+// peerListenOn listens for longer, where what we sent was answered with the end of the connection, and that after longer than
+// the first listening: a balancer that tries its dead backends for some seconds ends whatever it has accepted.
+var peerListenOn = diag.Probe{
+	ID: checkListenOn, Layer: diag.LayerTCP, Depth: diag.DepthQuick,
+	Needs: []diag.ProbeID{checkListen},
+	Ready: func(v *diag.View) diag.Decision {
+		listened := diag.SeenBy[*diag.PeerAnswer](v, checkListen)
+		switch at := brokenAt(v); {
+		case len(listened) == 0 || listened[0].Seen.Outcome != diag.OutcomeSilent:
+			return diag.Skip(diag.N("skip.not_the_question"))
+		case at == "" && !connected(v):
+			return diag.Wait()
+		case !slices.Contains([]diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, at) || endedAfter(v) <= listened[0].Seen.Took:
+			return diag.Skip(diag.N("skip.not_the_question"))
+		}
+		return diag.Run()
+	},
+	Moot: transportKnown,
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		return listenOnce(ctx, env, min(env.Options.Timeout, endedAfter(env.View)*5/4+500*time.Millisecond))
+	},
+}
+
+// endedAfter is how long after our first bytes the asked connection was ended without a byte in answer; 0: it was not.
+func endedAfter(v *diag.View) time.Duration {
+	var d time.Duration
+	for _, o := range askedConnects(v) {
+		if endedMute(o) {
+			d = max(d, o.Took)
+		}
+	}
+	for _, s := range diag.SeenBy[*diag.TLSHandshake](v, checkTLS) {
+		if s.Seen.Outcome.Ended() && len(s.Seen.First) == 0 {
+			d = max(d, s.Seen.Took)
+		}
+	}
+	for _, s := range diag.SeenBy[*diag.WSUpgrade](v, checkWS) {
+		if s.Seen.Outcome.Ended() && len(s.Seen.First) == 0 {
+			d = max(d, s.Seen.Took)
+		}
+	}
+	return d
+}
+
+// listenOnce connects, says nothing, and listens for d at most.
+func listenOnce(ctx context.Context, env *diag.Env, d time.Duration) diag.Result {
+	address, ok := reachable(env.View)
+	if !ok {
+		return diag.Skipped(diag.N("skip.no_tcp"))
+	}
+	r := askedRoute(env.Target, address).with(diag.PurposeListen, "", nil)
+	tcp, conn := dialTCP(ctx, env, r)
+	if conn == nil && tcp.Outcome == diag.OutcomeReset { // accepted, and reset before we could so much as look
+		o := &diag.PeerAnswer{Purpose: diag.PurposeListen, Address: address, Sent: "nothing", Outcome: tcp.Outcome, Took: tcp.RTT, Error: tcp.Error}
+		return diag.Warned(o, diag.N("step.peer.listen.ended", "address", address, "duration", diag.FormatMS(o.Took)+" ms"))
+	}
+	if conn == nil {
+		return attemptResult(&diag.Attempt{Purpose: diag.PurposeListen, Address: address, Transport: r.Transport, TCP: tcp})
+	}
+	defer conn.Close()
+	o := listen(ctx, conn, d)
+	o.Purpose, o.Address, o.Sent = diag.PurposeListen, address, "nothing"
+	args := []string{"address", address, "duration", diag.FormatMS(o.Took) + " ms"}
+	switch {
+	case len(o.First) > 0:
+		return diag.Passed(o, diag.N("step.peer.listen.spoke", append(args, "protocol", orUnknown(o.Speaks), "banner", o.Banner)...))
+	case o.Outcome == diag.OutcomeSilent:
+		return diag.Passed(o, diag.N("step.peer.listen.silent", args...))
+	case o.Outcome == diag.OutcomeCanceled:
+		return diag.Skipped(diag.N("skip.canceled"))
+	}
+	return diag.Warned(o, diag.N("step.peer.listen.ended", args...))
 }
 
 // listenFor is how long a server that speaks first may take: SSH and SMTP greet at once, with a reverse lookup in a second.

@@ -70,8 +70,18 @@ func overTLS(t testing.TB, handle diagtest.Handler) diagtest.Handler {
 	}
 }
 
+// deadBackends is a balancer that tries its backends for a while, whatever the client says, and gives up.
+func deadBackends(conn net.Conn) {
+	_ = conn.SetReadDeadline(time.Now().Add(2 * time.Second))
+	_, _ = io.Copy(io.Discard, conn)
+}
+
 func TestTCPScenarios(t *testing.T) {
+	patient := diag.PlanInput{TimeoutS: seconds(5)}
 	runScenarios(t, []scenario{
+		{name: "closed late", peer: peerAs("mqtt", deadBackends), plan: patient, want: "tcp.closed_on_accept"},
+		{name: "closed late TLS", peer: peerAs("mqtts", deadBackends), plan: patient, want: "tcp.closed_on_accept"},
+		{name: "closed late WebSocket", peer: peerAs("ws", deadBackends), plan: patient, want: "tcp.closed_on_accept"},
 		{name: "refused", peer: closedPort, want: "tcp.refused", check: within(time.Second)},
 		{name: "refused TLS", peer: as("mqtts", "", closedPort), want: "tcp.refused", check: within(time.Second)},
 		{name: "refused WebSocket", peer: as("ws", "/mqtt", closedPort), want: "tcp.refused", check: within(time.Second)},

@@ -38,7 +38,7 @@ var tcpRules = []diag.Rule{
 			"tls.handshake_closed", "tcp.wrong_port"},
 		When: acceptsEverything},
 	{Code: "tcp.closed_on_accept", Severity: diag.SeverityCritical,
-		Awaits:     []diag.ProbeID{"peer.listen", "peer.transports", "tcp.proxy_header", checkMQTT, checkOlder, "mqtt.versions", "tcp.absurd_port"},
+		Awaits:     []diag.ProbeID{"peer.listen", checkListenOn, "peer.transports", "tcp.proxy_header", checkMQTT, checkOlder, "mqtt.versions", "tcp.absurd_port"},
 		LookAlikes: []diag.Code{"mqtt.closed_without_connack", "tcp.proxy_protocol_expected", "tcp.accepts_everything", "tls.required"},
 		Hides:      []diag.Code{"mqtt.closed_without_connack", "tls.handshake_closed"},
 		When:       closedOnAccept},
@@ -214,6 +214,9 @@ func closedOnAccept(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.something_was_said"))
 	}
 	l := listened[0]
+	for _, longer := range diag.SeenBy[*diag.PeerAnswer](v, checkListenOn) {
+		l = longer
+	}
 	if !l.Seen.Outcome.Ended() {
 		return diag.Excluded(diag.N("because.stays_open_unasked"))
 	}

@@ -25,6 +25,7 @@ const (
 	checkTransports   diag.ProbeID = "peer.transports"
 	checkPeerPaths    diag.ProbeID = "peer.paths"
 	checkListen       diag.ProbeID = "peer.listen"
+	checkListenOn     diag.ProbeID = "peer.listen_on"
 )
 
 // tlsRules stand in causal order: first what keeps the handshake from beginning, then what is wrong with the certificate
