@@ -30,6 +30,8 @@ type Script struct {
 	NoTakeOver bool
 	// NoRetain forgets retained messages.
 	NoRetain bool
+	// RetainExactOnly gives retained messages to subscriptions without wildcards alone, as RabbitMQ does.
+	RetainExactOnly bool
 	// WS puts the broker behind a WebSocket upgrade.
 	WS *WSScript
 }

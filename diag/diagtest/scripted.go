@@ -90,6 +90,13 @@ func (b *ScriptedPeer) Retained() map[string][]byte {
 	return maps.Clone(b.retained)
 }
 
+// Retain holds a retained message from now on, as if another client had published it.
+func (b *ScriptedPeer) Retain(topic string, payload []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.retained[topic] = payload
+}
+
 // Publish sends a message to the subscribers as another client would.
 func (b *ScriptedPeer) Publish(topic string, qos byte, payload []byte) {
 	b.route(nil, &v5.Publish{Topic: topic, QoS: qos, Payload: payload}, PublishAnswer{})
@@ -433,7 +440,8 @@ func (s *session) subscribe(p *v5.Subscribe) {
 	retained := b.Retained()
 	s.send(&v5.Suback{PacketID: p.PacketID, Reasons: codes, Properties: &v5.Properties{}})
 	for i, asked := range p.Subscriptions {
-		if codes[i] > 2 || asked.RetainHandling == 2 || strings.HasPrefix(asked.Topic, "$share/") {
+		if codes[i] > 2 || asked.RetainHandling == 2 || strings.HasPrefix(asked.Topic, "$share/") ||
+			b.script.RetainExactOnly && strings.ContainsAny(asked.Topic, "+#") {
 			continue
 		}
 		for topic, payload := range retained {

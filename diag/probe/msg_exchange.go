@@ -32,6 +32,7 @@ type exchange struct {
 	received map[string][]mqttwire.Received // by payload marker
 	arrived  chan struct{}                  // closed and renewed whenever something came
 	granted  map[string]byte                // filters that were granted, with their QoS
+	retained []diag.RetainedMessage         // of others, that answered our subscriptions
 }
 
 func newExchange(s mqttwire.Session, o *diag.MQTTConnect) *exchange {
@@ -48,6 +49,7 @@ func (x *exchange) collect() {
 	for m := range x.Messages() {
 		marker := string(m.Payload[:min(len(m.Payload), 80)])
 		x.mu.Lock()
+		x.noteRetainedLocked(m)
 		if kept, awaited := x.received[marker]; awaited && len(kept) < maxKept {
 			x.received[marker] = append(kept, m)
 			close(x.arrived)
@@ -68,10 +70,15 @@ func newMarker(runID string) string {
 // expect prepares for a message and returns its payload.
 func (x *exchange) expect(runID string) string {
 	marker := newMarker(runID)
-	x.mu.Lock()
-	x.received[marker] = []mqttwire.Received{}
-	x.mu.Unlock()
+	x.watch(marker)
 	return marker
+}
+
+// watch prepares for a message with a payload that is known already.
+func (x *exchange) watch(marker string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.received[marker] = []mqttwire.Received{}
 }
 
 // await waits for the first copy of a message; ok is false where none came within d, or the session ended.

@@ -7,8 +7,10 @@ import (
 )
 
 const (
-	checkSize  diag.ProbeID = "msg.size"
-	checkLarge diag.ProbeID = "net.large"
+	checkSize        diag.ProbeID = "msg.size"
+	checkLarge       diag.ProbeID = "net.large"
+	checkRetained    diag.ProbeID = "msg.retained"
+	checkRetainedOwn diag.ProbeID = "msg.retained_own"
 )
 
 const (
@@ -26,6 +28,20 @@ var limitRules = []diag.Rule{
 		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkSize},
 		LookAlikes: []diag.Code{"net.mtu_blackhole", "msg.publish_denied", "msg.publish_dropped"},
 		When:       tooLarge},
+	{Code: "msg.retain_unavailable", Severity: diag.SeverityWarning,
+		Sources:    []string{"MQTT 5.0 3.2.2.3.5", "[MQTT-3.2.2-14]", "MQTT 5.0 3.3.1.3"},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkRetained},
+		LookAlikes: []diag.Code{"msg.retained_wildcard", "msg.publish_denied"},
+		When:       retainUnavailable},
+	{Code: "msg.retained_wildcard", Severity: diag.SeverityWarning,
+		Sources:    []string{"[MQTT-3.3.1-9]", "MQTT 5.0 3.8.4"},
+		Awaits:     []diag.ProbeID{checkRetained, checkSubscribe, checkQoS2},
+		LookAlikes: []diag.Code{"msg.retain_unavailable", "msg.subscribe_denied"},
+		When:       retainedWildcard},
+	{Code: "msg.stale_retained", Severity: diag.SeverityInfo,
+		Sources: []string{"MQTT 5.0 3.3.1.3"},
+		Awaits:  []diag.ProbeID{checkRetainedOwn},
+		When:    staleRetained},
 }
 
 // tooLarge needs a size that was seen twice to fail beside one that passed, or the broker's own word. Whether that is a fault

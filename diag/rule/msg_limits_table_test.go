@@ -54,3 +54,58 @@ func TestSizeLookAlikes(t *testing.T) {
 		{name: "nobody knows where it got stuck", target: none, steps: []diag.Step{connect, stuck(nil)}, want: ""},
 	})
 }
+
+func TestRetainedLookAlikes(t *testing.T) {
+	t.Parallel()
+	none := broker(diag.SchemeMQTT)
+	wild := none
+	wild.Topics = diag.Topics{Publish: "plant/temp", Subscribe: []string{"plant/#"}, QoS: 1}
+	named := none
+	named.Topics = diag.Topics{Publish: "plant/temp", Subscribe: []string{"plant/temp"}, QoS: 1}
+	connect := seen(checkMQTT, at, answered(0))
+	no := false
+	announced := answered(0)
+	announced.Version, announced.Props = diag.Version5, &diag.ConnackProps{RetainAvailable: &no}
+	checked := func(change func(*diag.RetainedCheck)) diag.Step {
+		came := diag.RetainedRead{Filter: "f", Granted: 1, Came: true}
+		o := &diag.RetainedCheck{Version: diag.Version5, Topic: "mqttdoctor/x/retained", Set: diag.OutcomeOK, Code: -1, Exact: came, Plus: came, Hash: came, Cleared: true}
+		if change != nil {
+			change(o)
+		}
+		return seen(checkRetained, "", o)
+	}
+	withheld := diag.RetainedRead{Filter: "f/#", Granted: 1, ByName: true, Live: true, Twice: true}
+	dead := diag.RetainedRead{Filter: "f/#", Granted: 1, Twice: true}
+	notGranted := diag.RetainedRead{Filter: "f/#", Granted: -1}
+	hash := func(read diag.RetainedRead) diag.Step { return checked(func(r *diag.RetainedCheck) { r.Hash = read }) }
+	set := func(how, plain diag.Outcome, code int) diag.Step {
+		return checked(func(r *diag.RetainedCheck) {
+			r.Set, r.Plain, r.Code, r.Exact, r.Plus, r.Hash = how, plain, code, notGranted, notGranted, notGranted
+		})
+	}
+	lowered := seen(checkSubscribe, "", &diag.Subscription{Version: diag.Version311, Filter: "mqttdoctor/x/echo", Scratch: true, QoS: 2, Outcome: diag.OutcomeOK, Code: 1})
+	own := seen(checkSubscribe, "plant/#", &diag.Subscription{Version: diag.Version311, Filter: "plant/#", QoS: 1, Outcome: diag.OutcomeOK, Code: 1})
+	testRecorded(t, []recorded{
+		{name: "kept", target: none, steps: []diag.Step{connect, checked(nil)}, want: ""},
+		{name: "refused for the flag", target: none, steps: []diag.Step{connect, set(diag.OutcomeRefused, diag.OutcomeOK, 0x87)}, want: "msg.retain_unavailable", variant: "refused"},
+		{name: "refused by its code", target: none, steps: []diag.Step{connect, set(diag.OutcomeRefused, "", 0x9A)}, want: "msg.retain_unavailable", variant: "refused"},
+		{name: "refused whatever the flag", target: none, steps: []diag.Step{connect, set(diag.OutcomeRefused, diag.OutcomeRefused, 0x87)}, want: ""},
+		{name: "closed for the flag", target: none, steps: []diag.Step{connect, set(diag.OutcomeClosed, diag.OutcomeOK, -1)}, want: "msg.retain_unavailable", variant: "closed"},
+		{name: "closed whatever the flag", target: none, steps: []diag.Step{connect, set(diag.OutcomeClosed, diag.OutcomeClosed, -1)}, want: ""},
+		{name: "silent", target: none, steps: []diag.Step{connect, set(diag.OutcomeSilent, diag.OutcomeOK, -1)}, want: ""},
+		{name: "not kept", target: none, steps: []diag.Step{connect, checked(func(r *diag.RetainedCheck) { r.Exact = withheld })}, want: "msg.retain_unavailable", variant: "not_kept"},
+		{name: "nothing comes by that subscription", target: none, steps: []diag.Step{connect, checked(func(r *diag.RetainedCheck) { r.Exact = dead })}, want: ""},
+		{name: "announced, not looked for", target: none, steps: []diag.Step{seen(checkMQTT, at, announced)}, want: ""},
+		{name: "announced, and looked for", target: none, steps: []diag.Step{seen(checkMQTT, at, announced), checked(func(r *diag.RetainedCheck) { r.Announced, r.Set = &no, diag.OutcomeRefused })},
+			want: "msg.retain_unavailable", variant: "announced"},
+		{name: "by name alone", target: none, steps: []diag.Step{connect, hash(withheld)}, want: "msg.retained_wildcard",
+			because: map[diag.Code]string{"msg.retain_unavailable": "because.retained_came"}},
+		{name: "by name alone, own wildcard", target: wild, steps: []diag.Step{connect, own, hash(withheld)}, want: "msg.retained_wildcard",
+			because: map[diag.Code]string{"msg.subscribe_denied": "because.subscriptions_granted"}},
+		{name: "by name alone, and that is how it is used", target: named, steps: []diag.Step{connect, hash(withheld)}, want: ""},
+		{name: "by name alone, documented", target: wild, steps: []diag.Step{connect, lowered, hash(withheld)}, want: ""},
+		{name: "nothing comes by the wildcard", target: none, steps: []diag.Step{connect, hash(dead)}, want: ""},
+		{name: "wildcard not granted", target: none, steps: []diag.Step{connect, hash(notGranted)}, want: ""},
+		{name: "stale", target: wild, steps: []diag.Step{connect, seen(checkRetainedOwn, "", &diag.RetainedSeen{Total: 1, Messages: []diag.RetainedMessage{{Topic: "plant/x", Bytes: 3}}})}, want: ""},
+	})
+}
