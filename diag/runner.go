@@ -377,6 +377,10 @@ func (w *walk) await(ctx context.Context, next time.Time) bool {
 	}
 	select {
 	case m := <-w.inbox:
+		if ctx.Err() != nil { // which of both was heard of first is chance
+			w.takeLate(m, cutOff(ctx))
+			return false
+		}
 		w.take(m)
 		return true
 	case <-timer:
@@ -427,20 +431,13 @@ func (w *walk) skipRest(because Note) {
 
 // wind ends a run whose context has ended: running probes get a moment to return, the rest is marked.
 func (w *walk) wind(ctx context.Context) {
-	because := N("skip.canceled")
-	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-		because = N("skip.out_of_time")
-	}
+	because := cutOff(ctx)
 	grace := time.NewTimer(stopGrace)
 	defer grace.Stop()
 	for w.running() > 0 {
 		select {
 		case m := <-w.inbox:
-			if !m.progress && m.step.Status == StatusFailed {
-				// It failed because it was canceled; that says nothing of the target.
-				m.step.Status, m.step.Observation, m.step.SkippedBecause = StatusCanceled, nil, &because
-			}
-			w.take(m)
+			w.takeLate(m, because)
 			continue
 		case <-grace.C:
 		}
@@ -455,6 +452,23 @@ func (w *walk) wind(ctx context.Context) {
 		break
 	}
 	w.skipRest(because)
+}
+
+// takeLate takes a step that ended after the run's context had. If it failed, it did so because it was canceled; that says
+// nothing of the target.
+func (w *walk) takeLate(m message, because Note) {
+	if !m.progress && m.step.Status == StatusFailed {
+		m.step.Status, m.step.Observation, m.step.SkippedBecause = StatusCanceled, nil, &because
+	}
+	w.take(m)
+}
+
+// cutOff says why a run ended before its checks.
+func cutOff(ctx context.Context) Note {
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return N("skip.out_of_time")
+	}
+	return N("skip.canceled")
 }
 
 func (w *walk) running() int {
