@@ -88,7 +88,7 @@ func Aedes(t testing.TB) *Broker {
 	b.MQTTS = fmt.Sprintf("mqtts://127.0.0.1:%d", ports.MQTTS)
 	b.WS = fmt.Sprintf("ws://127.0.0.1:%d/mqtt", ports.WS)
 	b.WSS = fmt.Sprintf("wss://127.0.0.1:%d/mqtt", ports.WSS)
-	if err := awaitMQTT(b.CA, 10*time.Second, p.alive, nil, b.URLs()...); err != nil {
+	if err := awaitMQTT(10*time.Second, p.alive, nil, b.URLs()...); err != nil {
 		t.Fatalf("aedes: %v\n%s", err, p.log())
 	}
 	return b

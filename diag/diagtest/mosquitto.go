@@ -81,7 +81,7 @@ func startMosquitto(t testing.TB, program string, o MosquittoOptions) (*Broker, 
 		// A CONNECT over TLS cannot be answered to us, who have no certificate of theirs or do not know their CA.
 		urls = slices.DeleteFunc(urls, func(u string) bool { return u == b.MQTTS || u == b.WSS })
 	}
-	if err := awaitMQTT(b.CA, 10*time.Second, p.alive, o.Netns, urls...); err != nil {
+	if err := awaitMQTT(10*time.Second, p.alive, o.Netns, urls...); err != nil {
 		return nil, fmt.Errorf("mosquitto: %w\n%s", err, p.log())
 	}
 	return b, nil

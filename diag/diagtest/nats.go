@@ -17,7 +17,7 @@ func NATS(t testing.TB) *Broker {
 	b.CAPEM = b.CA.PEM
 	b.MQTT, b.WS = startNATS(t, nil)
 	b.MQTTS, b.WSS = startNATS(t, b.CA.Issue(t, CertOptions{}).Server())
-	if err := awaitMQTT(b.CA, 20*time.Second, nil, nil, b.URLs()...); err != nil {
+	if err := awaitMQTT(20*time.Second, nil, nil, b.URLs()...); err != nil {
 		t.Fatalf("nats: %v", err)
 	}
 	return b

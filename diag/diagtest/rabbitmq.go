@@ -92,7 +92,7 @@ func startRabbitMQ(t testing.TB) (*Broker, error) {
 	cmd.Dir = dir
 	p := startProcess(t, "rabbitmq", dir, nil, cmd)
 	b.Log = p.log
-	if err := awaitMQTT(b.CA, 90*time.Second, p.alive, nil, b.URLs()...); err != nil {
+	if err := awaitMQTT(90*time.Second, p.alive, nil, b.URLs()...); err != nil {
 		err = fmt.Errorf("%w\n%s", err, p.log())
 		p.stop()
 		epmd.stop()

@@ -52,7 +52,7 @@ func TestDecodeAgreesWithPaho5(t *testing.T) {
 			MaximumPacketBytes: ptr(uint32(1000)), AssignedClientID: "auto-1", TopicAliasMaximum: ptr(uint16(5)),
 			ReasonString: "welcome", WildcardAvailable: ptr(true), SubscriptionIDAvailable: ptr(false), SharedAvailable: ptr(true),
 			ServerKeepAlive: ptr(uint16(30)), ResponseInformation: "resp/", ServerReference: "other:1883",
-			AuthenticationMethod: "SCRAM", AuthenticationData: []byte{1, 2}, UserProperties: []UserProperty{{"k", "v"}, {"k", "w"}}}}},
+			AuthenticationMethod: "SCRAM", AuthenticationData: []byte{1, 2}, AuthenticationAt: 60, UserProperties: []UserProperty{{"k", "v"}, {"k", "w"}}}}},
 		{&v5.Connack{ReasonCode: 0x87, Properties: &v5.Properties{}}, &Connack{Version: V5, Code: 0x87}},
 		{&v5.Publish{Topic: "a/b", QoS: 2, PacketID: 9, Duplicate: true, Retain: true, Payload: []byte("data"), Properties: &v5.Properties{
 			PayloadFormat: ptr(byte(1)), MessageExpiry: ptr(uint32(60)), ContentType: "text/plain", ResponseTopic: "r",
@@ -70,7 +70,7 @@ func TestDecodeAgreesWithPaho5(t *testing.T) {
 		{&v5.Disconnect{ReasonCode: 0x9c, Properties: &v5.Properties{ServerReference: "b", ReasonString: "why", User: user}},
 			&Disconnect{Code: 0x9c, Properties: Properties{ServerReference: "b", ReasonString: "why", UserProperties: users}}},
 		{&v5.Auth{ReasonCode: 0x18, Properties: &v5.Properties{AuthMethod: "M", AuthData: []byte{1}}},
-			&Auth{Code: 0x18, Properties: Properties{AuthenticationMethod: "M", AuthenticationData: []byte{1}}}},
+			&Auth{Code: 0x18, Properties: Properties{AuthenticationMethod: "M", AuthenticationData: []byte{1}, AuthenticationAt: 9}}},
 		{&v5.Pingresp{}, &Pingresp{}},
 	} {
 		frame := frameOf(t, encode5(c.packet))
