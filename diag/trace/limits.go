@@ -18,9 +18,10 @@ const (
 	// Tokens in place of passwords make a CONNECT of 1 to 3 KB.
 	headBytes = 8 << 10
 
-	// A viewer gets batchPackets packets at most every batchPause: far more than a person follows, and little enough that
+	// A viewer gets batchPackets packets, or batchBytes of them, at most every batchPause: far more than a person follows, and little enough that
 	// decoding does not take from the relay what it needs. What goes by meanwhile it can ask for later, as long as it is kept.
 	batchPackets = 250
+	batchBytes   = 128 << 10
 	batchPause   = 50 * time.Millisecond
 
 	pageBytes      = 64 << 10 // what is kept lies in pages, made one at a time

@@ -19,7 +19,8 @@ type Recorder struct {
 	packets int
 	seq     uint64 // of the newest packet or event
 	conns   int
-	page    []byte // where the next data goes; never written before its length
+	page    *page // where the next data goes
+	spare   *page // one that is no longer in use, to save the collector work where much passes
 	closed  bool
 	waiting bool          // somebody waits for wake
 	wake    chan struct{} // closed when there is something new
@@ -36,12 +37,21 @@ type record struct {
 	dir   int
 	index uint64 // of the connection's records, from 0
 	first uint64 // number of the first packet that ends here
-	data  []byte // as much as is kept; a part of a page
+	data  []byte // as much as is kept; a part of the page
+	page  *page
 	walk  walked
 	event *Event // then it is this, and nothing else
 
 	done    bool
 	packets []Packet
+}
+
+// page holds the data of records that came one after the other. What is written is not written again, unless nobody can
+// have it any more.
+type page struct {
+	buf     []byte
+	records int  // in the ring
+	lent    bool // somebody was given parts of it
 }
 
 // size is how many packets and events end here.
@@ -120,7 +130,12 @@ func (c *Conn) Bytes(direction mqttwire.Direction, b []byte) {
 	if len(data) == 0 && walk.ends == 0 {
 		return // inside a packet of which enough is kept
 	}
-	r.addLocked(record{at: at, conn: c, dir: dir, index: c.records, data: data, walk: walk})
+	rec := record{at: at, conn: c, dir: dir, index: c.records, data: data, walk: walk}
+	if len(data) > 0 {
+		rec.page = r.page
+		rec.page.records++
+	}
+	r.addLocked(rec)
 	c.records++
 }
 
@@ -144,18 +159,31 @@ func (r *Recorder) copyLocked(b []byte, keep []piece) []byte {
 	if total == 0 {
 		return nil
 	}
-	if cap(r.page)-len(r.page) < total {
-		size := pageBytes
-		if r.page == nil {
-			size = firstPageBytes // many consoles see a CONNECT and little else
-		}
-		r.page = make([]byte, 0, max(size, total))
+	p := r.page
+	if p == nil || cap(p.buf)-len(p.buf) < total {
+		p = r.newPageLocked(total)
+		r.page = p
 	}
-	start := len(r.page)
-	for _, p := range keep {
-		r.page = append(r.page, b[p.from:p.to]...)
+	start := len(p.buf)
+	for _, k := range keep {
+		p.buf = append(p.buf, b[k.from:k.to]...)
 	}
-	return r.page[start:len(r.page):len(r.page)]
+	return p.buf[start:len(p.buf):len(p.buf)]
+}
+
+// newPageLocked returns an empty page for at least so many bytes.
+func (r *Recorder) newPageLocked(least int) *page {
+	if r.spare != nil && cap(r.spare.buf) >= least {
+		p := r.spare
+		r.spare = nil
+		p.buf = p.buf[:0]
+		return p
+	}
+	size := pageBytes
+	if r.page == nil {
+		size = firstPageBytes // many consoles see a CONNECT and little else
+	}
+	return &page{buf: make([]byte, 0, max(size, least))}
 }
 
 // addLocked numbers a record and forgets the oldest where there are too many.
@@ -171,6 +199,11 @@ func (r *Recorder) addLocked(rec record) {
 		old := &r.ring[gone]
 		r.packets -= old.size()
 		r.bytes -= len(old.data)
+		if p := old.page; p != nil {
+			if p.records--; p.records == 0 && p != r.page && !p.lent && cap(p.buf) >= pageBytes {
+				r.spare = p
+			}
+		}
 		gone++
 	}
 	r.base += uint64(gone)

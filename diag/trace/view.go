@@ -50,7 +50,7 @@ func (v *Viewer) Next(ctx context.Context) (Batch, error) {
 		return Batch{}, err
 	}
 	for {
-		batch, ended := v.take(batchPackets)
+		batch, ended := v.take(batchPackets, batchBytes)
 		if batch.Lost > 0 || len(batch.Packets) > 0 {
 			v.next = time.Now().Add(batchPause)
 			return batch, nil
@@ -101,7 +101,7 @@ func (r *Recorder) All() Batch {
 	v := &Viewer{r: r}
 	var all Batch
 	for until := r.Last(); v.after < until; {
-		batch, _ := v.take(maxPackets)
+		batch, _ := v.take(maxPackets, 2*maxBytes)
 		if batch.Lost == 0 && len(batch.Packets) == 0 {
 			break
 		}
@@ -114,10 +114,10 @@ func (r *Recorder) All() Batch {
 	return all
 }
 
-// take returns the next packets, at most about limit, and whether nothing more will come.
-func (v *Viewer) take(limit int) (Batch, bool) {
+// take returns the next packets, at most limit and about so many bytes, and whether nothing more will come.
+func (v *Viewer) take(limit, bytes int) (Batch, bool) {
 	var batch Batch
-	for len(batch.Packets) < limit {
+	for len(batch.Packets) < limit && bytes > 0 {
 		records, ended := v.r.from(v.after, limit-len(batch.Packets))
 		if len(records) == 0 {
 			return batch, ended
@@ -129,7 +129,7 @@ func (v *Viewer) take(limit int) (Batch, bool) {
 				if p.Seq < expected {
 					continue // seen
 				}
-				if len(batch.Packets) >= limit { // a record of very many tiny packets
+				if len(batch.Packets) >= limit || bytes <= 0 { // the record has more
 					return batch, false
 				}
 				if p.Seq > expected {
@@ -140,6 +140,7 @@ func (v *Viewer) take(limit int) (Batch, bool) {
 				}
 				batch.Packets = append(batch.Packets, p)
 				v.after, expected = p.Seq, p.Seq+1
+				bytes -= len(p.raw)
 			}
 			if last >= expected { // the rest of the record is lost
 				if len(batch.Packets) > 0 {
@@ -175,6 +176,9 @@ func (r *Recorder) from(after uint64, limit int) (records []record, ended bool) 
 	heads := make([][2][]byte, len(todo))
 	for i := range todo {
 		heads[i] = todo[i].conn.heads
+		if todo[i].page != nil {
+			todo[i].page.lent = true
+		}
 	}
 	number := r.base + uint64(begin)
 	r.mu.Unlock()
