@@ -80,8 +80,12 @@ type PublishAnswer struct {
 	Code byte
 	// DeliverQoS, where given, is the highest QoS at which subscribers get the message.
 	DeliverQoS *byte
-	// Copies is how often each subscriber gets it; 0 is once.
+	// Copies is how often each subscriber gets it; 0 is once. Dup marks all but the first as sent again.
 	Copies int
+	Dup    bool
+	// After delays the delivery without holding up anything else, so that later messages overtake it. Pause holds up the
+	// publisher: nothing more is read from it for that long.
+	After, Pause time.Duration
 	// Payload, where not nil, replaces the payload for the subscribers.
 	Payload []byte
 }

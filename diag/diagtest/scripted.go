@@ -25,6 +25,7 @@ type ScriptedPeer struct {
 	mu            sync.Mutex
 	sessions      map[*session]struct{}
 	retained      map[string][]byte
+	late          lateQueue
 	connects      []Connect
 	messages      []Message
 	subscriptions []string
@@ -110,6 +111,36 @@ func (b *ScriptedPeer) Disconnect(code byte) {
 	for _, s := range sessions {
 		s.end(code)
 	}
+}
+
+// lateQueue does things later, in the order in which they are due, and where that is the same in the order in which they were
+// added. What is left at the end of a test ends by itself: a closed session is written to in vain.
+type lateQueue struct {
+	mu      sync.Mutex
+	waiting []lateItem
+}
+
+type lateItem struct {
+	due time.Time
+	do  func()
+}
+
+func (q *lateQueue) add(after time.Duration, do func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	item := lateItem{time.Now().Add(after), do}
+	i := len(q.waiting)
+	for i > 0 && q.waiting[i-1].due.After(item.due) {
+		i--
+	}
+	q.waiting = slices.Insert(q.waiting, i, item)
+	time.AfterFunc(after, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		next := q.waiting[0] // one timer for each item, so there is one, though perhaps not the timer's own
+		q.waiting = q.waiting[1:]
+		next.do()
+	})
 }
 
 // session is one connected client.
@@ -491,9 +522,13 @@ func (s *session) publish(p *v5.Publish) bool {
 		s.send(&v5.Pubrec{PacketID: p.PacketID, ReasonCode: code, Properties: &v5.Properties{}})
 	}
 	if answer.Action == Accept && !again {
-		b.route(s, p, answer)
+		if answer.After > 0 {
+			b.late.add(answer.After, func() { b.route(s, p, answer) })
+		} else {
+			b.route(s, p, answer)
+		}
 	}
-	return true
+	return answer.Pause == 0 || pause(s.base, answer.Pause)
 }
 
 // route gives a message to whom it belongs. From is nil for a message of the broker's own.
@@ -522,8 +557,8 @@ func (b *ScriptedPeer) route(from *session, p *v5.Publish, answer PublishAnswer)
 		if answer.DeliverQoS != nil {
 			qos = min(qos, *answer.DeliverQoS)
 		}
-		for range max(1, answer.Copies) {
-			s.deliver(&v5.Publish{Topic: p.Topic, Payload: payload, QoS: qos})
+		for i := range max(1, answer.Copies) {
+			s.deliver(&v5.Publish{Topic: p.Topic, Payload: payload, QoS: qos, Duplicate: answer.Dup && i > 0 && qos > 0})
 		}
 	}
 }

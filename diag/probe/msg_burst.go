@@ -15,6 +15,7 @@ const (
 	checkBurstSteps diag.ProbeID = "msg.burst_steps"
 	checkBurstPaced diag.ProbeID = "msg.burst_paced"
 	checkBurstQoS1  diag.ProbeID = "msg.burst_qos1"
+	checkBurstWide  diag.ProbeID = "msg.burst_wide"
 )
 
 // burstBudget is for the largest burst; each bounds itself by its own size.
@@ -24,8 +25,15 @@ const burstBudget = 12 * time.Minute
 // the other two QoS.
 var msgBurst = diag.Probe{
 	ID: checkBurst, Layer: diag.LayerMsg, Depth: diag.DepthDeep, Symptoms: trafficSymptoms,
-	Needs: []diag.ProbeID{checkPair, checkQoSGrid},
-	Ready: needPair,
+	Needs: []diag.ProbeID{checkPair, checkQoSGrid, checkLarge},
+	Ready: func(v *diag.View) diag.Decision {
+		for _, s := range diag.SeenBy[*diag.LargeMessage](v, checkLarge) {
+			if s.Seen.Usual.Hung() { // a burst fills large packets, and would show the path's fault as the broker's
+				return diag.Skip(diag.N("skip.large_packets_hang"))
+			}
+		}
+		return needPair(v)
+	},
 	Subjects: func(v *diag.View) []diag.Subject {
 		asked := v.Options.Burst.QoS
 		out := []diag.Subject{{Name: qosName(asked), Value: asked}}

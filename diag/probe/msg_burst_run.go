@@ -17,7 +17,7 @@ const (
 	// libraries have in flight by default (10 to 100), and no more than a broker must hold for a client.
 	burstWindow = 100
 	// exactWindow is that for QoS 2 before MQTT 5, which has no Receive Maximum: mosquitto 2.0.11 acknowledges more than its
-	// max_inflight_messages, 20 by default, and drops them. msgWindow tells of it.
+	// max_inflight_messages, 20 by default, and drops them. msgBurstWide looks for it.
 	exactWindow = 20
 	// longestQuiet bounds the wait for what may still come.
 	longestQuiet = 20 * time.Second
@@ -35,7 +35,9 @@ type burstSpec struct {
 	qos     byte
 	payload int
 	pace    diag.Pace
-	rate    float64
+	rate    float64       // with PaceAtARate, per second
+	within  time.Duration // then it ends, with what was sent by then; 0: see bound
+	window  int           // unacknowledged at most; 0: as usual
 }
 
 // bound is how long a burst may take in all: long for many messages at a broker that delivers ten in a round trip.
@@ -78,7 +80,7 @@ func (p *pair) burst(ctx context.Context, env *diag.Env, spec burstSpec) *diag.B
 	b.quiet = b.patience(env)
 	if spec.qos > 0 {
 		b.o.Window = min(burstWindow, spec.count)
-		if spec.qos == 2 && p.like.version != diag.Version5 {
+		if spec.qos == 2 && p.like.version != diag.Version5 && spec.window == 0 {
 			b.o.Window = min(b.o.Window, exactWindow)
 		}
 		if receiveMaximum, _ := announced(p.pub); receiveMaximum != nil && *receiveMaximum > 0 {
@@ -100,12 +102,34 @@ func (p *pair) burst(ctx context.Context, env *diag.Env, spec burstSpec) *diag.B
 	beside.Go(func() { b.report(over, env) })
 	b.send(ctx, env)
 	b.awaitRest(ctx, env)
+	b.askPublisher(ctx, env)
 	b.settle(ctx, env)
 	stop()
 	beside.Wait()
 	p.listen(nil)
 	b.conclude()
+	if b.o.Stalled {
+		_ = p.pub.Close() // what hangs in it would come into the next measurement
+	}
 	return b.o
+}
+
+// askPublisher pings where something is missing: packets of one connection are handled in order, so a broker that answers has
+// read all of it. One that does not has not lost what it never read.
+func (b *burst) askPublisher(ctx context.Context, env *diag.Env) {
+	b.mu.Lock()
+	missing := b.o.Sent-b.o.Refused-b.received > 0 || b.spec.qos > 0 && b.o.Sent > b.o.Acked+b.o.Refused
+	b.mu.Unlock()
+	if !missing || b.o.Pending > 0 || ended(b.pair.pub) || ctx.Err() != nil {
+		return
+	}
+	bounded, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	defer cancel()
+	if _, failure := b.pair.pub.Ping(bounded); failure != nil && failure.Kind == mqttwire.FailNoAnswer {
+		b.mu.Lock()
+		b.o.Stalled = true
+		b.mu.Unlock()
+	}
 }
 
 // largestPayload is what the server's Maximum Packet Size and our own bound on what is read leave for a payload.
@@ -214,6 +238,10 @@ func (b *burst) send(ctx context.Context, env *diag.Env) {
 	defer close(flights)
 	missed := 0
 	for number := range b.spec.count {
+		if b.spec.within > 0 && time.Since(b.begun) > b.spec.within {
+			b.o.Count = number
+			return
+		}
 		if b.spec.pace == diag.PaceAtARate && !pauseFor(ctx, time.Until(b.begun.Add(time.Duration(float64(number)/b.spec.rate*float64(time.Second))))) {
 			return
 		}

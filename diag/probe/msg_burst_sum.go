@@ -16,6 +16,7 @@ func (b *burst) conclude() {
 	o := b.o
 	o.Ours = b.pair.sub.Dropped() - b.dropped
 	o.End = endOfPair(b.pair, o.Sent)
+	o.Stalled = o.Stalled && o.End == nil
 	if end := b.pair.pub.ClosedBy(); end.Kind == mqttwire.FailWriteError { // ours, since the broker had stopped to read
 		o.Stalled = true
 	}
@@ -58,11 +59,12 @@ func (b *burst) unacked() int {
 	return b.o.Sent - b.o.Acked - b.o.Refused
 }
 
-// lost lists the numbers of what the broker had and did not deliver. Where the publisher's connection ended, what was not
-// acknowledged may never have reached it: at QoS 0 only what lies before the last that came is known to be lost.
+// lost lists the numbers of what the broker had and did not deliver. Where the publisher's connection ended or the broker does
+// not read from it, what was not acknowledged may never have reached it: at QoS 0 only what lies before the last that came is
+// known to be lost.
 func (b *burst) lost() []int32 {
 	var out []int32
-	cut := b.o.End != nil && b.o.End.Side == diag.SidePublisher
+	cut := b.o.Stalled || b.o.End != nil && b.o.End.Side == diag.SidePublisher
 	for number := range b.spec.count {
 		switch {
 		case b.sent[number] == 0 || b.arrived[number] != 0 || b.acked[number] < 0:

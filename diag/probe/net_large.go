@@ -19,11 +19,12 @@ const largeBytes = 4000
 // netLarge sends a message of several packets to our own topic and back, where the user's trouble may come from what large
 // packets meet on the way. Where it hangs, it is sent once more in the same way and once in small packets.
 var netLarge = diag.Probe{
-	ID: "net.large", Layer: diag.LayerNet, Depth: diag.DepthDeep,
-	Symptoms: []diag.Symptom{diag.SymptomTimeout, diag.SymptomDrops, diag.SymptomLost, diag.SymptomSlow, diag.SymptomNotReceiving},
-	Needs:    []diag.ProbeID{checkMQTT, checkRoundTrip},
-	Ready:    needSession,
-	Budget:   40 * time.Second, // twice: connecting, a SUBSCRIBE and a message, each of the usual time-out
+	ID: checkLarge, Layer: diag.LayerNet, Depth: diag.DepthDeep,
+	Symptoms: []diag.Symptom{diag.SymptomTimeout, diag.SymptomDrops, diag.SymptomLost, diag.SymptomDuplicate, diag.SymptomSlow,
+		diag.SymptomNotReceiving},
+	Needs:  []diag.ProbeID{checkMQTT, checkRoundTrip},
+	Ready:  needSession,
+	Budget: 40 * time.Second, // twice: connecting, a SUBSCRIBE and a message, each of the usual time-out
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
 		seen := askedConnects(env.View)
 		i := slices.IndexFunc(seen, func(o *diag.MQTTConnect) bool { return o.Accepted() })
