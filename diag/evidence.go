@@ -170,6 +170,13 @@ func (f *facts) ms(key EvidenceKey, d time.Duration) {
 	}
 }
 
+// seconds shows a longer time.
+func (f *facts) seconds(key EvidenceKey, d time.Duration) {
+	if d > 0 {
+		f.unit(key, strconv.FormatFloat(roundS(d), 'f', -1, 64), "s")
+	}
+}
+
 func (f *facts) time(key EvidenceKey, t time.Time) {
 	if !t.IsZero() {
 		f.add(key, t.UTC().Format(time.RFC3339))
