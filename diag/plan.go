@@ -83,12 +83,14 @@ func (b Burst) Bound() time.Duration {
 	return min(90*time.Second+time.Duration(b.Count)*15*time.Millisecond, 30*time.Minute)
 }
 
+// MaxWatch bounds how long a connection is watched: a day shows what comes once a day.
+const MaxWatch = 24 * time.Hour
+
 // Bounds of a plan.
 const (
 	defaultTimeout = 5 * time.Second
 	minTimeout     = 100 * time.Millisecond
 	maxTimeout     = 60 * time.Second
-	maxWatch       = 24 * time.Hour
 	maxResolvers   = 8
 	burstNoConsent = 100 // larger bursts need PlanOptions.Intrusive
 	maxBurst       = 100_000
@@ -121,8 +123,8 @@ func ParsePlan(in PlanInput, known []ProbeID) (PlanOptions, error) {
 		}
 	}
 	p.Watch = time.Duration(in.WatchS) * time.Second
-	if in.WatchS < 0 || p.Watch > maxWatch {
-		errs.set("plan.watch_s", N("input.watch", "limit", strconv.Itoa(int(maxWatch/time.Second))))
+	if in.WatchS < 0 || p.Watch > MaxWatch {
+		errs.set("plan.watch_s", N("input.watch", "limit", strconv.Itoa(int(MaxWatch/time.Second))))
 	}
 	p.Include = parseIDs(in.Include, known, "plan.include", errs)
 	p.Exclude = parseIDs(in.Exclude, known, "plan.exclude", errs)

@@ -148,11 +148,12 @@ func sameTime(a, b Drop) bool {
 	return deadFrom(a)-sameMoment <= b.At+sameMoment && deadFrom(b)-sameMoment <= a.At+sameMoment
 }
 
-// openAt lists the lanes that had a connection at a moment.
+// openAt lists the lanes that had a living connection at a moment. One that a ping has found dead is not known to have lived
+// after its last byte.
 func (r *watchReader) openAt(at time.Duration) map[int]bool {
 	open := map[int]bool{}
 	for _, d := range r.o.Drops {
-		if connected(d) < at && at <= d.At {
+		if connected(d) < at && at <= deadFrom(d) {
 			open[d.Lane] = true
 		}
 	}
@@ -268,19 +269,44 @@ func (r *watchReader) longestHeld(of func(Lane) bool) time.Duration {
 	return held
 }
 
-// idle: connections end after a time without traffic that none survived, and one with shorter pauses lived for longer.
+// idle: connections end after a time without traffic that none survived, and one with shorter pauses lived for longer. A pause
+// just as long as the limit may be survived now and then.
 func (r *watchReader) idle() *IdleLimit {
-	l := &IdleLimit{Held: r.longestHeld(func(Lane) bool { return true })}
-	quiet := r.rest(func(d Drop) bool { return d.Quiet > max(l.Held, leastQuiet) && !r.busyDropped(d, l.Held) })
-	if !r.exactly(l, quiet) && !r.between(l, quiet) {
-		return nil
-	}
-	if !r.busierLived(l.After) {
-		return nil
+	held := r.longestHeld(func(Lane) bool { return true })
+	l := r.idleAbove(held * 95 / 100)
+	if l == nil || r.survivals(l.After) > 2*len(l.Drops) {
+		if l = r.idleAbove(held + 1); l == nil {
+			return nil
+		}
 	}
 	r.explain(l.Drops)
 	r.sortLanes(l)
 	return l
+}
+
+// idleAbove looks at the ends after at least so long a quiet.
+func (r *watchReader) idleAbove(least time.Duration) *IdleLimit {
+	quiet := r.rest(func(d Drop) bool { return d.Quiet >= max(least, leastQuiet) && !r.busyDropped(d, least) })
+	l := &IdleLimit{}
+	if !r.exactly(l, quiet) && !r.between(l, quiet) || !r.busierLived(l.After) {
+		return nil
+	}
+	l.Held = r.longestHeld(func(lane Lane) bool { return lane.Held < l.After*95/100 })
+	if !l.Exact && l.Held == 0 {
+		return nil
+	}
+	return l
+}
+
+// survivals counts the pings that were answered after as long a quiet.
+func (r *watchReader) survivals(limit time.Duration) int {
+	n := 0
+	for _, l := range r.o.Lanes {
+		if l.Held >= limit*95/100 {
+			n += max(1, l.HeldCount)
+		}
+	}
+	return n
 }
 
 // exactly: the end itself was seen, after the same time each time.
@@ -316,7 +342,7 @@ func (r *watchReader) exactly(l *IdleLimit, quiet []int) bool {
 
 // between: the end was found by pings, each after a longer quiet than any that was survived.
 func (r *watchReader) between(l *IdleLimit, quiet []int) bool {
-	if len(quiet) < 2 || l.Held == 0 {
+	if len(quiet) < 2 {
 		return false
 	}
 	noticed := 0
@@ -332,10 +358,10 @@ func (r *watchReader) between(l *IdleLimit, quiet []int) bool {
 }
 
 // busyDropped tells whether a connection with traffic ended in the same moment: then it was not the quiet that ended this one.
-func (r *watchReader) busyDropped(d Drop, held time.Duration) bool {
+func (r *watchReader) busyDropped(d Drop, quiet time.Duration) bool {
 	return slices.ContainsFunc(r.rest(nil), func(i int) bool {
 		other := r.o.Drops[i]
-		return other.Lane != d.Lane && other.Quiet <= held && sameTime(d, other)
+		return other.Lane != d.Lane && other.Quiet < quiet && sameTime(d, other)
 	})
 }
 
@@ -359,7 +385,7 @@ func (r *watchReader) sortLanes(l *IdleLimit) {
 			l.Asked = l.Asked || lane.Role == LaneAsked
 		case lane.Pause > 0 && lane.Pause < l.After && lane.HeldCount > 0:
 			l.Good = append(l.Good, lane.Pause)
-			if lane.Role != LaneChat && lane.HeldCount > 1 && lane.Longest > l.After {
+			if lane.Role != LaneChat && lane.HeldCount > 1 && lane.Longest > l.After && 10*lane.Pause <= 9*l.After {
 				l.Safe = max(l.Safe, lane.Pause)
 			}
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // All lists every probe in display order: the layers' order, and inside a layer that of its own list.
-var All = slices.Concat(dnsProbes, tcpProbes, tlsProbes, wsProbes, peerProbes, mqttProbes, msgProbes)
+var All = afterAll(slices.Concat(dnsProbes, tcpProbes, tlsProbes, wsProbes, peerProbes, mqttProbes, msgProbes))
 
 // IDs lists the ids of every probe.
 func IDs() []diag.ProbeID {
@@ -16,4 +16,16 @@ func IDs() []diag.ProbeID {
 		ids[i] = p.ID
 	}
 	return ids
+}
+
+// afterAll lets the watch wait for every other check: it may take a day, for which nothing else should hold connections or be
+// waited for, and what the others do would disturb it.
+func afterAll(all []diag.Probe) []diag.Probe {
+	i := slices.IndexFunc(all, func(p diag.Probe) bool { return p.ID == checkWatch })
+	for _, p := range all {
+		if p.ID != checkWatch {
+			all[i].Needs = append(all[i].Needs, p.ID)
+		}
+	}
+	return all
 }

@@ -93,3 +93,6 @@ func (c *wsConn) Close() error {
 	_ = c.ws.Close(websocket.StatusNormalClosure, "")
 	return c.Conn.Close()
 }
+
+// NetConn is the connection below, for those who look at its socket.
+func (c *wsConn) NetConn() net.Conn { return c.Conn }
