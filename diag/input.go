@@ -55,7 +55,7 @@ type PlanInput struct {
 	Exclude   []string    `json:"exclude"`
 	Intrusive bool        `json:"intrusive"`
 	TimeoutS  *float64    `json:"timeout_s,omitempty"`
-	WatchS    int         `json:"watch_s"`
+	WatchS    *int        `json:"watch_s,omitempty"` // nil: as long as the symptom asks for
 	Resolvers []string    `json:"resolvers"`
 	Burst     *BurstInput `json:"burst,omitempty"`
 }

@@ -122,9 +122,12 @@ func ParsePlan(in PlanInput, known []ProbeID) (PlanOptions, error) {
 			errs.set("plan.timeout_s", N("input.timeout", "limit", strconv.Itoa(int(maxTimeout/time.Second))))
 		}
 	}
-	p.Watch = time.Duration(in.WatchS) * time.Second
-	if in.WatchS < 0 || p.Watch > MaxWatch {
-		errs.set("plan.watch_s", N("input.watch", "limit", strconv.Itoa(int(MaxWatch/time.Second))))
+	p.Watch = p.usualWatch()
+	if in.WatchS != nil {
+		p.Watch = time.Duration(*in.WatchS) * time.Second
+		if *in.WatchS < 0 || *in.WatchS > int(MaxWatch/time.Second) {
+			errs.set("plan.watch_s", N("input.watch", "limit", strconv.Itoa(int(MaxWatch/time.Second))))
+		}
 	}
 	p.Include = parseIDs(in.Include, known, "plan.include", errs)
 	p.Exclude = parseIDs(in.Exclude, known, "plan.exclude", errs)
@@ -143,6 +146,23 @@ func ParsePlan(in PlanInput, known []ProbeID) (PlanOptions, error) {
 		parseBurst(*in.Burst, &p, errs)
 	}
 	return p, errs.orNil()
+}
+
+// How long the connection is watched where drops are the complaint and no length was asked for: half a minute shows the worst
+// ones, three minutes the usual time-outs.
+const (
+	usualWatch     = 30 * time.Second
+	usualWatchDeep = 3 * time.Minute
+)
+
+func (o PlanOptions) usualWatch() time.Duration {
+	switch {
+	case o.Symptom != SymptomDrops || !o.Depth.Covers(DepthStandard):
+		return 0
+	case o.Depth.Covers(DepthDeep):
+		return usualWatchDeep
+	}
+	return usualWatch
 }
 
 func parseIDs(in []string, known []ProbeID, field string, errs FieldErrors) []ProbeID {
@@ -239,5 +259,8 @@ func (p Plan) Deadline() time.Duration {
 	if slices.ContainsFunc(p.Checks, func(c Probe) bool { return c.ID == checkBurst }) {
 		d += p.Options.Burst.Bound()
 	}
-	return d + p.Options.Watch
+	if p.Options.Watch > 0 { // what is still open is asked once more at its end
+		d += p.Options.Watch + 2*p.Options.Timeout + 5*time.Second
+	}
+	return d
 }

@@ -15,7 +15,7 @@ func TestParsePlanNamesTheFieldThatIsWrong(t *testing.T) {
 		"plan.include":     {Include: []string{"no.such"}},
 		"plan.exclude":     {Exclude: []string{"no.such"}},
 		"plan.timeout_s":   {TimeoutS: &seconds},
-		"plan.watch_s":     {WatchS: 24*3600 + 1},
+		"plan.watch_s":     {WatchS: new(24*3600 + 1)},
 		"plan.resolvers":   {Resolvers: []string{"dns.example.com"}},
 		"plan.burst.count": {Burst: &BurstInput{Count: &count}},
 	} {

@@ -69,10 +69,10 @@ func (o *ConnectionWatch) Read() WatchReading {
 	}
 	var out WatchReading
 	out.TakenOver = r.takenOver()
+	out.Unanswered = r.unanswered()
 	out.Together = r.together()
 	out.Idle = r.idle()
 	out.Lifetime = r.lifetime()
-	out.Unanswered = r.unanswered()
 	out.Single = r.incidents(r.rest(nil))
 	return out
 }
@@ -291,6 +291,10 @@ func (r *watchReader) idleAbove(least time.Duration) *IdleLimit {
 	if !r.exactly(l, quiet) && !r.between(l, quiet) || !r.busierLived(l.After) {
 		return nil
 	}
+	// Where connections with traffic end as well, some of the quiet ones end after similar times by chance.
+	if earlier := r.rest(func(d Drop) bool { return 5*d.Quiet < 4*l.After }); 2*len(earlier) > len(l.Drops) {
+		return nil
+	}
 	l.Held = r.longestHeld(func(lane Lane) bool { return lane.Held < l.After*95/100 })
 	if !l.Exact && l.Held == 0 {
 		return nil
@@ -426,10 +430,10 @@ func (r *watchReader) lifetime() *Lifetime {
 	return &Lifetime{Drops: fit, After: age}
 }
 
-// unanswered: somebody takes our bytes and does not answer, more than once.
+// unanswered: somebody takes our bytes and does not answer, more than once, and also where it was never quiet for long.
 func (r *watchReader) unanswered() []int {
 	all := r.rest(func(d Drop) bool { return d.How == OutcomeSilent && d.TCPAcked != nil && *d.TCPAcked })
-	if len(all) < 2 {
+	if len(all) < 2 || !slices.ContainsFunc(all, func(i int) bool { return r.o.Lanes[r.o.Drops[i].Lane].Role == LaneChat }) {
 		return nil
 	}
 	r.explain(all)

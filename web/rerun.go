@@ -80,11 +80,11 @@ func inputFrom(r diag.Report) diag.RunInput {
 	for name, value := range t.WS.Headers {
 		t.WS.Headers[name] = forget(value)
 	}
-	timeout := r.TimeoutS
+	timeout, watch := r.TimeoutS, r.WatchS
 	count, qos, payload := r.Plan.Burst.Count, int(r.Plan.Burst.QoS), r.Plan.Burst.PayloadBytes
 	return diag.RunInput{Target: t, Lang: r.Lang, Plan: diag.PlanInput{
 		Symptom: string(r.Plan.Symptom), Depth: string(r.Plan.Depth), Include: words(r.Plan.Include), Exclude: words(r.Plan.Exclude),
-		Intrusive: r.Plan.Intrusive, TimeoutS: &timeout, WatchS: r.WatchS, Resolvers: r.Plan.Resolvers,
+		Intrusive: r.Plan.Intrusive, TimeoutS: &timeout, WatchS: &watch, Resolvers: r.Plan.Resolvers,
 		Burst: &diag.BurstInput{Count: &count, QoS: &qos, PayloadBytes: &payload}}}
 }
 

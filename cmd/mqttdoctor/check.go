@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,7 +107,7 @@ func parseCheck(args []string, w world) (checkFlags, error) {
 	fs.Func("include", "`check` to include at any depth; more than one is fine", appendTo(&p.Include))
 	fs.Func("exclude", "`check` to leave out; more than one is fine", appendTo(&p.Exclude))
 	fs.Func("timeout", "how long to wait for one answer, such as 5s", secondsInto(&p.TimeoutS))
-	fs.IntVar(&p.WatchS, "watch", 0, "how long to watch the connection, in `seconds`")
+	fs.Func("watch", "how long to hold connections and watch for drops, a `duration` such as 3m or 8h, at most 24h (default 30s for the symptom drops, 3m at depth deep); interrupt to end it with what was seen", wholeSecondsInto(&p.WatchS))
 	fs.Func("resolver", "further DNS `server` to compare; more than one is fine", appendTo(&p.Resolvers))
 	fs.BoolVar(&p.Intrusive, "intrusive", false, "consent to checks that may disturb others")
 	fs.BoolVar(&f.asJSON, "json", false, "print the report as JSON")
@@ -248,6 +249,22 @@ func secondsInto(to **float64) func(string) error {
 		}
 		seconds := d.Seconds()
 		*to = &seconds
+		return nil
+	}
+}
+
+// wholeSecondsInto reads a duration such as 3m, or a number of seconds.
+func wholeSecondsInto(to **int) func(string) error {
+	return func(s string) error {
+		if n, err := strconv.Atoi(s); err == nil {
+			*to = &n
+			return nil
+		}
+		d, err := time.ParseDuration(s)
+		if err != nil || d%time.Second != 0 {
+			return errors.New("not a duration such as 3m")
+		}
+		*to = new(int(d / time.Second))
 		return nil
 	}
 }

@@ -52,6 +52,9 @@ func diagnose(t testing.TB, in diag.TargetInput, pin diag.PlanInput, change func
 	if pin.TimeoutS == nil {
 		pin.TimeoutS = seconds(2)
 	}
+	if pin.WatchS == nil {
+		pin.WatchS = new(int) // no test waits half a minute that does not mean to
+	}
 	opts, err := diag.ParsePlan(pin, probe.IDs())
 	if err != nil {
 		t.Fatal(err)

@@ -402,7 +402,7 @@ func TestWatchNamesTheTimer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			in := diag.TargetInput{KeepaliveS: &tt.keep}
-			plan := diag.PlanInput{WatchS: tt.watchS}
+			plan := diag.PlanInput{WatchS: &tt.watchS}
 			if tt.own || tt.broker.rival > 0 {
 				in.ClientID, plan.Intrusive = "boiler-7", tt.own
 			}
@@ -475,7 +475,7 @@ func takenOver(_ *diag.ConnectionWatch, r diag.WatchReading) bool {
 func TestWatchThatIsCanceled(t *testing.T) {
 	t.Parallel()
 	keep := 60
-	o := (&simBroker{idle: 20 * time.Second}).watch(t, diag.TargetInput{KeepaliveS: &keep}, diag.PlanInput{WatchS: 8 * 3600}, 3*time.Minute)
+	o := (&simBroker{idle: 20 * time.Second}).watch(t, diag.TargetInput{KeepaliveS: &keep}, diag.PlanInput{WatchS: new(8 * 3600)}, 3*time.Minute)
 	if l := o.Read().Idle; l == nil || !within(l.After, 20*time.Second, time.Second) || o.Watched > 3*time.Minute+2*time.Second {
 		t.Errorf("what was seen is lost: %v of %v, %+v", o.Watched, o.Asked, o.Read())
 	}

@@ -65,6 +65,9 @@ func clientIDConflict(v *diag.View) diag.Verdict {
 		f.Variant = "taken_over"
 		return diag.Holds(f)
 	}
+	if s, r, ok := watchedFor(v); ok && len(r.TakenOver) > 0 {
+		return diag.Holds(takenOverInWatch(s, r.TakenOver))
+	}
 	held, wasHeld := watched(v, checkHoldID, true)
 	control, controlled := watched(v, checkHoldID, false)
 	main, seen := watched(v, checkStay, true)
@@ -99,6 +102,20 @@ func clientIDConflict(v *diag.View) diag.Verdict {
 	return diag.Holds(f)
 }
 
+// takenOverInWatch: the connection with the user's id ended, and those beside it did not.
+func takenOverInWatch(s diag.Sight[*diag.ConnectionWatch], drops []int) diag.Finding {
+	f := watchFinding(s)
+	d := s.Seen.Drops[drops[0]]
+	f.Args["duration"] = diag.FormatSpan(d.Age)
+	if d.Code >= 0 {
+		f.Args["code"], f.Args["reason"] = diag.CodeText(d.Code, s.Seen.Version), d.Reason
+		f.Variant = "taken_over"
+	} else {
+		f.Confidence = diag.Likely
+	}
+	return f
+}
+
 // endedByUs tells whether a connection ended while it had a SUBSCRIBE or PUBLISH of ours, which the broker may have minded.
 func endedByUs(v *diag.View) bool {
 	return slices.ContainsFunc(slices.Concat(subscriptions(v, false), subscriptions(v, true)),
@@ -107,6 +124,14 @@ func endedByUs(v *diag.View) bool {
 }
 
 func kickedAfterConnect(v *diag.View) diag.Verdict {
+	if s, r, ok := watchedFor(v); ok && r.Lifetime != nil && r.Lifetime.After < soonAfterConnect {
+		f := watchFinding(s, inSeconds(diag.EvDropAge, r.Lifetime.After))
+		f.Args["duration"] = diag.FormatSpan(r.Lifetime.After)
+		if reason := commonReason(s.Seen, r.Lifetime.Drops); reason != "" {
+			f.Args["reason"] = reason
+		}
+		return diag.Holds(f)
+	}
 	stay := diag.SeenBy[*diag.SessionWatch](v, checkStay)
 	if len(stay) == 0 {
 		return diag.Open()
@@ -128,6 +153,13 @@ func kickedAfterConnect(v *diag.View) diag.Verdict {
 
 func pingUnanswered(v *diag.View) diag.Verdict {
 	pings := diag.SeenBy[*diag.MQTTPing](v, checkPing)
+	if s, r, ok := watchedFor(v); ok && len(r.Unanswered) > 0 {
+		f := watchFinding(s)
+		f.Variant = "later"
+		f.Args["count"] = strconv.Itoa(len(r.Unanswered))
+		f.Args["duration"] = diag.FormatSpan(s.Seen.Drops[r.Unanswered[0]].Age)
+		return diag.Holds(f)
+	}
 	switch {
 	case len(pings) == 0:
 		return diag.Open()
