@@ -122,7 +122,7 @@ func ParsePlan(in PlanInput, known []ProbeID) (PlanOptions, error) {
 			errs.set("plan.timeout_s", N("input.timeout", "limit", strconv.Itoa(int(maxTimeout/time.Second))))
 		}
 	}
-	p.Watch = p.usualWatch()
+	p.Watch = p.UsualWatch()
 	if in.WatchS != nil {
 		p.Watch = time.Duration(*in.WatchS) * time.Second
 		if *in.WatchS < 0 || *in.WatchS > int(MaxWatch/time.Second) {
@@ -155,7 +155,8 @@ const (
 	usualWatchDeep = 3 * time.Minute
 )
 
-func (o PlanOptions) usualWatch() time.Duration {
+// UsualWatch is the length of the watch where none was asked for.
+func (o PlanOptions) UsualWatch() time.Duration {
 	switch {
 	case o.Symptom != SymptomDrops || !o.Depth.Covers(DepthStandard):
 		return 0

@@ -130,9 +130,7 @@ func (f *typedForm) fill(v url.Values) {
 	p.Depth = v.Get("plan.depth")
 	p.Intrusive = v.Get("plan.intrusive") != ""
 	p.Resolvers = words(v.Get("plan.resolvers"))
-	if n := f.integer(v, "plan.watch_s"); n != nil {
-		p.WatchS = *n
-	}
+	p.WatchS = f.integer(v, "plan.watch_s")
 	if burst := (diag.BurstInput{Count: f.integer(v, "plan.burst.count"), QoS: f.integer(v, "plan.burst.qos"),
 		PayloadBytes: f.integer(v, "plan.burst.payload_bytes")}); burst != (diag.BurstInput{}) {
 		p.Burst = &burst

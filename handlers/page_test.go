@@ -195,7 +195,7 @@ func TestFormBecomesTheRunThatWasTyped(t *testing.T) {
 				"Authorization": diag.NewSecret("Bearer " + canary + "2"), "X-Empty": diag.NewSecret("")}},
 			Topics: diag.TopicsInput{Publish: "a/b ", Subscribe: []string{"a/#", " b/+"}, QoS: number(2)},
 			Nodes:  []string{"n1.example.com", "n2.example.com:8884"}},
-		Plan: diag.PlanInput{Symptom: "drops", Depth: "deep", Intrusive: true, TimeoutS: &timeout, Resolvers: []string{"1.1.1.1", "9.9.9.9"}, WatchS: 600,
+		Plan: diag.PlanInput{Symptom: "drops", Depth: "deep", Intrusive: true, TimeoutS: &timeout, Resolvers: []string{"1.1.1.1", "9.9.9.9"}, WatchS: new(600),
 			Burst: &diag.BurstInput{Count: number(500), QoS: number(0), PayloadBytes: number(64)}}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %#v\nwant %#v", got, want)

@@ -87,7 +87,7 @@ func panelByID(id string) panel {
 var defaults = map[string]string{
 	fieldProtocol: string(diag.VersionAuto), fieldKeepalive: "60", fieldCleanStart: "on", fieldQoS: "1",
 	fieldBurstCount: "100", fieldBurstQoS: "1", fieldBurstPayload: "256",
-	fieldSymptom: string(diag.SymptomCheckup), fieldDepth: string(diag.DepthStandard), fieldWatch: "0",
+	fieldSymptom: string(diag.SymptomCheckup), fieldDepth: string(diag.DepthStandard),
 }
 
 // Value is what stands in a field; never for a secret.
@@ -138,7 +138,7 @@ func FormOf(t diag.TargetInput, p diag.PlanOptions) Form {
 		v[fieldBurstCount], v[fieldBurstQoS] = strconv.Itoa(p.Burst.Count), strconv.Itoa(int(p.Burst.QoS))
 		v[fieldBurstPayload] = strconv.Itoa(p.Burst.PayloadBytes)
 	}
-	if p.Watch > 0 {
+	if p.Watch != p.UsualWatch() {
 		v[fieldWatch] = strconv.Itoa(int(p.Watch.Seconds()))
 	}
 	if p.Timeout > 0 {
@@ -161,7 +161,7 @@ func FormOf(t diag.TargetInput, p diag.PlanOptions) Form {
 
 // watchTimes are the offered lengths of a watch in seconds, and the words for each.
 var watchTimes = []struct{ seconds, words string }{
-	{"0", "field.watch.none"}, {"60", "field.watch.1m"}, {"180", "field.watch.3m"}, {"600", "field.watch.10m"}, {"3600", "field.watch.1h"},
+	{"", "field.watch.usual"}, {"0", "field.watch.none"}, {"60", "field.watch.1m"}, {"180", "field.watch.3m"}, {"600", "field.watch.10m"}, {"3600", "field.watch.1h"},
 	{"28800", "field.watch.8h"}, {"86400", "field.watch.24h"},
 }
 

@@ -53,10 +53,10 @@ type simConn struct {
 	net.Conn
 	server   net.Conn
 	up, down chan []byte
-	mu     sync.Mutex
-	err    error
-	dead   bool // nothing passes
-	rst    bool // the next write ends it
+	mu       sync.Mutex
+	err      error
+	dead     bool // nothing passes
+	rst      bool // the next write ends it
 }
 
 func (c *simConn) Read(p []byte) (int, error) {
