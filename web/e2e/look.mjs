@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { axeSource, config, finish, open } from "./common.mjs";
 
-const samples = ["broken", "broken, secrets gone", "attention", "healthy", "inconclusive", "canceled", "interrupted"];
-const pages = ["/", "/causes", "/design", "/nothing-here", ...samples.map((s) => "/design?sample=" + encodeURIComponent(s))];
+const samples = ["broken", "broken, secrets gone", "attention", "healthy", "measured", "inconclusive", "canceled", "interrupted"];
+const pages = ["/", "/causes", "/guides", "/guides/refused?url=mqtt://broker.example.com", "/compare?a=x&b=y", "/import", "/design", "/nothing-here", ...samples.map((s) => "/design?sample=" + encodeURIComponent(s))];
 const problems = [];
 
 async function look(page, name) {
