@@ -22,6 +22,7 @@ func (h *Handlers) RegisterPages(r chi.Router) {
 	r.Get("/compare", h.wrap(h.handleCompare))
 	r.Get("/guides", h.wrap(h.handleGuides))
 	r.Get("/guides/{symptom}", h.wrap(h.handleGuide))
+	r.Get("/console", h.wrap(h.handleConsole))
 	r.Get("/causes", h.wrap(h.handleCausesPage))
 	r.Post("/settings", h.wrap(h.handleSettings))
 	if h.Design {

@@ -25,6 +25,9 @@ func families() []string {
 	for _, p := range panels {
 		add("panel.", p.id, p.id+".text")
 	}
+	for _, p := range consolePanels {
+		add("panel.", p.id, p.id+".text")
+	}
 	for _, g := range symptomGroups {
 		add("symptom.group.", g.id)
 	}
@@ -38,7 +41,7 @@ func families() []string {
 var (
 	literalKey = regexp.MustCompile(`\b(T|N)\("([a-z0-9_.]+)"`)
 	// otherKey finds keys that are handed to a component or looked up later.
-	otherKey = regexp.MustCompile(`"((?:app|nav|home|panel|field|form|demo|run|path|suggest|copy|share|unit|error|causes|md|theme|foot|design|wizard)\.[a-z0-9_.]+)"`)
+	otherKey = regexp.MustCompile(`"((?:app|nav|home|console|panel|field|form|demo|run|path|suggest|copy|share|unit|error|causes|md|theme|foot|design|wizard)\.[a-z0-9_.]+)"`)
 )
 
 // usedKeys reads the sources: a key that nobody names is left over, and one that is named must be there.
@@ -81,7 +84,44 @@ func usedKeys(t *testing.T) map[string]bool {
 	for _, key := range families() {
 		used[key] = true
 	}
+	for _, key := range wordsOfScripts(t) {
+		used[consoleWords+key] = true
+	}
 	return used
+}
+
+var (
+	scriptKey      = regexp.MustCompile(`\b([tn])\("([a-z0-9_.]+)"`)
+	scriptOtherKey = regexp.MustCompile(`"([a-z0-9_]+\.[a-z0-9_.]+)"`)
+)
+
+// wordsOfScripts are the keys that the console's scripts say, in calls and in tables.
+func wordsOfScripts(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../static/js/console/*.js")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	var keys []string
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range scriptKey.FindAllStringSubmatch(string(data), -1) {
+			if m[1] == "n" {
+				keys = append(keys, m[2]+".one", m[2]+".other")
+			} else {
+				keys = append(keys, m[2])
+			}
+		}
+		for _, m := range scriptOtherKey.FindAllStringSubmatch(string(data), -1) {
+			if texts[catalogue.English][consoleWords+m[1]] != "" {
+				keys = append(keys, m[1])
+			}
+		}
+	}
+	return keys
 }
 
 func TestEveryTextIsThereInEachLanguageAndUsed(t *testing.T) {

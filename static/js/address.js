@@ -1,7 +1,7 @@
 // The address field: says what will be connected to, opens the panels that the scheme needs, and takes a pasted URL with
 // user name and password apart, so that a password never stands readable in a field.
 // The server checks everything again; this only says it sooner.
-const form = document.getElementById("diagnose");
+const form = document.getElementById("diagnose") ?? document.getElementById("connect");
 const field = form?.elements["target.url"];
 const hint = document.querySelector("[data-url-hint]");
 const pairs = (text) => new Map(text.split(" ").map((pair) => pair.split("=")));
