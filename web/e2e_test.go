@@ -24,6 +24,7 @@ type e2eConfig struct {
 	Silent   string `json:"silent"`
 	Broker   string `json:"broker"`
 	Open     string `json:"open"`
+	OpenWS   string `json:"open_ws"`
 	Username string `json:"username"`
 	Password string `json:"password"`
 	// State is a file in which one script leaves what the next needs.
@@ -44,7 +45,7 @@ func startE2E(t *testing.T) (*testServer, Config, e2eConfig) {
 	c.Design = true
 	s := startServer(t, c, nil)
 	return s, c, e2eConfig{Base: s.base, Chromium: chromium, Modules: modules, Silent: diagtest.Peer(t, diagtest.Silent).URL("mqtt"),
-		Broker: broker.MQTT, Open: open.MQTT, Username: "meter", Password: e2ePassword,
+		Broker: broker.MQTT, Open: open.MQTT, OpenWS: open.WS, Username: "meter", Password: e2ePassword,
 		State: filepath.Join(t.TempDir(), "state.json"), Shots: os.Getenv("MQTTDOCTOR_E2E_SHOTS")}
 }
 
@@ -88,4 +89,13 @@ func TestBrowserFromAddressToSharedReport(t *testing.T) {
 func TestBrowserFindsNothingInTheWay(t *testing.T) {
 	_, _, e2e := startE2E(t)
 	e2e.node(t, "look.mjs")
+}
+
+// The console: through the server and directly, what goes wrong, and what a page must not do with secrets.
+func TestBrowserConsole(t *testing.T) {
+	s, _, e2e := startE2E(t)
+	e2e.node(t, "console.mjs")
+	if strings.Contains(s.log.String(), e2ePassword) {
+		t.Error("the password is in the log")
+	}
 }

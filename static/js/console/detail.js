@@ -34,7 +34,7 @@ export class Detail {
     const m = this.#message;
     this.#home.replaceChildren(
       el("div", { class: "message-head" }, el("h3", { class: "code" }, m.topic),
-        button("canceled", t("message.close"), () => this.show(null), { shape: "ghost square", bare: true })),
+        button("failed", t("message.close"), () => this.show(null), { shape: "ghost square", bare: true })),
       el("dl", { class: "facts" }, ...this.#facts(m).flatMap(([name, value]) => [el("dt", {}, name), el("dd", { class: "code" }, value)])),
       this.#payload(m),
       el("div", { class: "message-acts" },

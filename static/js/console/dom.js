@@ -59,6 +59,13 @@ export function duration(ms) {
   return `${Math.floor(s / 60)} min ${s % 60} s`;
 }
 
+// elapsed words a time that goes on, in whole seconds.
+export function elapsed(ms) {
+  const s = Math.floor(ms / 1000);
+  const parts = [Math.floor(s / 60) % 60, s % 60].map(two);
+  return (s >= 3600 ? [Math.floor(s / 3600), ...parts] : parts).join(":");
+}
+
 // save hands bytes or text to the reader as a file.
 export function save(name, type, ...parts) {
   const url = URL.createObjectURL(new Blob(parts, { type }));

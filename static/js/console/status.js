@@ -1,6 +1,6 @@
 // What the connection does, in words: the status line, the attempts, and why it ended.
 import { findings } from "./browser.js";
-import { button, byId, clock, duration, el, icon } from "./dom.js";
+import { button, byId, clock, duration, el, elapsed, icon } from "./dom.js";
 import { t } from "./words.js";
 
 const remembered = 30;
@@ -80,7 +80,7 @@ export class Status {
     const clock = this.#line.querySelector(".console-clock");
     if (!clock) return;
     if (this.#until) clock.textContent = duration(Math.max(0, this.#until - Date.now()));
-    else if (this.#client.connected) clock.textContent = duration(Math.floor((Date.now() - this.#client.since) / 1000) * 1000);
+    else if (this.#client.connected) clock.textContent = elapsed(Date.now() - this.#client.since);
   }
 
   #attempt(tone, text) {

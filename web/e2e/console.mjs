@@ -1,0 +1,124 @@
+// The console: both ways to a broker, what goes wrong on them, and what stays in the page.
+import assert from "node:assert/strict";
+import net from "node:net";
+import { config, finish, open, squeeze } from "./common.mjs";
+
+const at = (state) => `#console[data-state="${state}"]`;
+const field = (page, name) => page.locator(`[name="${name}"]`);
+const status = async (page) => squeeze(await page.textContent("#console-status"));
+
+async function connect(page, url, way = "relay") {
+  await field(page, "target.url").fill(url);
+  await page.locator(`.chip:has([value="${way}"])`).click();
+  await page.locator("#connect-now").click();
+}
+
+async function subscribe(page, filter) {
+  await page.locator("#subscribe-filter").fill(filter);
+  await page.locator("#subscribe button[type=submit]").click();
+}
+
+async function publish(page, topic, payload, qos = "1") {
+  await page.locator("#publish-topic").fill(topic);
+  await page.locator("#publish-payload").fill(payload);
+  await page.locator("#publish-qos").selectOption(qos);
+  await page.locator("#publish-now").click();
+}
+
+// A door in front of a broker, which can be shut as a broker that restarts is.
+async function door(url) {
+  const { hostname, port } = new URL(url.replace(/^\w+:/, "http:"));
+  const through = new Set();
+  const server = net.createServer((client) => {
+    const broker = net.connect(Number(port), hostname);
+    for (const [a, b] of [[client, broker], [broker, client]]) {
+      through.add(a);
+      a.pipe(b);
+      a.on("error", () => {});
+      a.on("close", () => { through.delete(a); b.destroy(); });
+    }
+  });
+  const listen = (on) => new Promise((done) => server.listen(on, "127.0.0.1", done));
+  await listen(0);
+  const own = server.address().port;
+  return {
+    url: url.replace(/:\d+/, `:${own}`),
+    shut: () => new Promise((done) => { server.close(done); for (const s of through) s.destroy(); }),
+    reopen: () => listen(own),
+  };
+}
+
+// Through the server, to plain MQTT: subscribe, publish, read.
+const page = await open({ expected: [400] });
+await page.goto(config.base + "/console");
+await page.locator("#connect-now").click();
+assert.ok(await page.locator('[id="error-target.url"]').isVisible(), "an empty address is named beside its field");
+const gate = await door(config.open);
+await connect(page, gate.url);
+await page.waitForSelector(at("connected"));
+assert.match(await status(page), /through this server with MQTT 5/);
+assert.equal(await page.locator("#connect-card").getAttribute("open"), null, "the form folds away");
+await subscribe(page, "site/#");
+await page.waitForSelector(".sub.is-granted");
+await publish(page, "site/1/temp", '{"t": 21.5}');
+await page.waitForSelector(".message-row.is-in");
+assert.match(await page.textContent("#publish-done"), /The broker has it/);
+await page.locator(".message-row.is-in").click();
+assert.match(await page.textContent("#message"), /site\/1\/temp.*"t": 21.5/s);
+await publish(page, "site/+", "x");
+assert.match(await page.textContent("#publish-error"), /one topic/);
+await subscribe(page, "a/#/b");
+assert.match(await page.textContent("#subscribe-error"), /last level/);
+
+// The broker restarts: attempts are shown as they happen, and the subscription is there again.
+await gate.shut();
+await page.waitForSelector(at("waiting"));
+assert.match(await status(page), /Attempt 2 follows/);
+await page.waitForFunction(() => /Attempt 3 follows/.test(document.getElementById("console-status").textContent));
+assert.match(await page.textContent("#console-problem"), /refused the connection/);
+await gate.reopen();
+await page.locator("#retry-now").click();
+await page.waitForSelector(at("connected"));
+await page.waitForSelector(".sub.is-granted");
+await publish(page, "site/1/temp", "22");
+await page.waitForFunction(() => document.querySelectorAll(".message-row.is-in").length === 2);
+assert.ok((await page.locator("#attempts li").count()) >= 5);
+await page.locator("#disconnect").click();
+await page.waitForSelector(at("idle"));
+
+// Directly, to the broker's own WebSocket listener, with each version.
+for (const [version, name] of [["3.1", "MQTT 3.1"], ["3.1.1", "MQTT 3.1.1"], ["5", "MQTT 5"]]) {
+  const direct = await open();
+  await direct.goto(config.base + "/console");
+  await direct.locator("#panel-client summary").click();
+  await field(direct, "target.protocol").selectOption(version);
+  await connect(direct, config.open_ws, "direct");
+  await direct.waitForSelector(at("connected"));
+  assert.match(await status(direct), new RegExp(`directly with ${name.replaceAll(".", "\\.")}(?!\\.)`));
+  await subscribe(direct, `v/${version}`);
+  await direct.waitForSelector(".sub.is-granted");
+  for (const qos of ["0", "1", "2"]) await publish(direct, `v/${version}`, "q" + qos, qos);
+  await direct.waitForFunction(() => document.querySelectorAll(".message-row.is-in").length === 3);
+  await direct.context().close();
+}
+
+// A browser opens no plain MQTT.
+const wrong = await open();
+await wrong.goto(config.base + "/console");
+await connect(wrong, config.open, "direct");
+assert.match(await wrong.textContent('[id="error-target.url"]'), /cannot open mqtt:/);
+
+// A wrong password is refused in words, and not tried again; it is nowhere but in the CONNECT.
+const denied = await open();
+await denied.goto(config.base + "/console");
+await denied.locator("#panel-login summary").click();
+await field(denied, "target.username").fill(config.username);
+await field(denied, "target.password").fill(config.password);
+await connect(denied, config.broker);
+await denied.waitForSelector(at("ended"));
+assert.match(await denied.textContent("#console-problem"), /refused the connection: (Not authorized|Bad User Name)/);
+assert.equal(await denied.evaluate((password) => JSON.stringify({ ...localStorage, ...sessionStorage }).includes(password), config.password), false);
+
+await gate.shut();
+console.log(await status(page));
+await finish();
