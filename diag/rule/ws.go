@@ -3,6 +3,7 @@ package rule
 import (
 	"cmp"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,6 +72,37 @@ var wsRules = []diag.Rule{
 		LookAlikes: []diag.Code{"mqtt.not_mqtt", "mqtt.no_connack"},
 		Hides:      []diag.Code{"mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack"},
 		When:       wsTextFrames},
+	{Code: "ws.mixed_content", Severity: diag.SeverityWarning,
+		Sources:    []string{"https://www.w3.org/TR/mixed-content/"},
+		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder},
+		LookAlikes: []diag.Code{"ws.origin_rejected"},
+		When:       mixedContent},
+}
+
+// mixedContent: the client is a page that came over https, as its Origin says, and the address has no TLS. Browsers refuse that
+// before anything is sent, except to the machine itself; everything else works, or other causes are named first.
+func mixedContent(v *diag.View) diag.Verdict {
+	if v.Target.Scheme != diag.SchemeWS || !accepted(v) {
+		return diag.Open()
+	}
+	if !strings.HasPrefix(strings.ToLower(v.Target.WS.Origin), "https://") {
+		return diag.Open()
+	}
+	for _, s := range diag.SeenBy[*diag.Resolution](v, "dns.resolve") {
+		if slices.ContainsFunc(s.Seen.Addresses, isLoopbackText) {
+			return diag.Excluded(diag.N("because.trustworthy_loopback")) // W3C Secure Contexts 3.1
+		}
+	}
+	up, ok := askedUpgrade(v)
+	if !ok {
+		return diag.Open()
+	}
+	return diag.Holds(diag.Finding{Step: up.Step.ID, Evidence: up.Step.Evidence})
+}
+
+func isLoopbackText(address string) bool {
+	a, err := netip.ParseAddr(address)
+	return err == nil && a.IsLoopback()
 }
 
 func wsExpected(v *diag.View) diag.Verdict {
