@@ -31,6 +31,7 @@ type WSUpgrade struct {
 	Date        string        `json:"date,omitempty"` // HTTP Date: another clock
 	WWWAuth     string        `json:"www_authenticate,omitempty"`
 	UpgradeHdr  string        `json:"upgrade,omitempty"`     // Upgrade header of the answer
+	WSVersion   string        `json:"ws_version,omitempty"`  // Sec-WebSocket-Version of the answer: a WebSocket server's own
 	ProxySigns  []string      `json:"proxy_signs,omitempty"` // names of headers that a proxy or CDN added
 	BodyStart   string        `json:"body_start,omitempty"`  // printable start of the body, at most 200 bytes
 	BodyType    string        `json:"body_type,omitempty"`

@@ -153,11 +153,18 @@ func scratchExchange(ctx context.Context, env *diag.Env) (*exchange, bool) {
 	}
 	_, x := another(ctx, env, main, diag.PurposeOtherClientID, "scratch")
 	if x == nil {
+		env.Stash.Put(stashScratch, noExchange{})
 		return nil, false
 	}
 	env.Stash.Put(stashScratch, x)
 	return x, true
 }
+
+// noExchange stands in the stash for the session that the broker would not let us have beside the asked one: nobody need wait
+// for it.
+type noExchange struct{}
+
+func (noExchange) Close() error { return nil }
 
 // another is a further session like the asked one, with a temporary client id; nil where it was not accepted. The caller
 // closes it.
@@ -181,14 +188,14 @@ func (x *exchange) ended() bool {
 	}
 }
 
-// borrowScratch is the session for our own topic once msg.subscribe has made it.
-func borrowScratch(env *diag.Env) (*exchange, bool) {
+// borrowScratch is the session for our own topic once msg.subscribe has made it; nil where there is none to be had.
+func borrowScratch(env *diag.Env) (x *exchange, decided bool) {
 	if !ownTopics(env.Target) {
 		return borrowMain(env)
 	}
-	item, ok := env.Stash.Borrow(stashScratch)
-	x, isExchange := item.(*exchange)
-	return x, ok && isExchange
+	item, decided := env.Stash.Borrow(stashScratch)
+	x, _ = item.(*exchange)
+	return x, decided
 }
 
 // echoWait is how long a message is awaited that should have come: far longer than any healthy broker on this path takes,

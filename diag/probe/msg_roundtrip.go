@@ -82,7 +82,11 @@ func againAlone(ctx context.Context, env *diag.Env, like *exchange, qos byte) (d
 // false one that has ended, or none.
 func awaitScratch(ctx context.Context, env *diag.Env) (*exchange, bool) {
 	for {
-		if x, ok := borrowScratch(env); ok {
+		x, decided := borrowScratch(env)
+		if decided && x == nil {
+			return nil, false
+		}
+		if decided {
 			select {
 			case <-x.sent:
 				return x, !x.ended()

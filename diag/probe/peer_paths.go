@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"net/http"
 	"slices"
 
 	"mqttdoctor/diag"
@@ -51,21 +52,21 @@ var peerPaths = diag.Probe{
 	},
 }
 
-// httpWithoutUpgrade is the WebSocket transport in which the listener answered HTTP and did not upgrade.
+// httpWithoutUpgrade is the WebSocket transport in which the listener answered HTTP and did not upgrade. A 400 to plain HTTP is
+// also what a web server says whose listener speaks TLS: it counts once that is known not to be so.
 func httpWithoutUpgrade(v *diag.View) (diag.Scheme, bool) {
 	seen := diag.SeenBy[*diag.Attempt](v, "peer.transports")
 	if slices.ContainsFunc(seen, func(s diag.Sight[*diag.Attempt]) bool { return s.Seen.SpeaksMQTT() }) {
 		return "", false
 	}
+	secure := slices.ContainsFunc(seen, func(s diag.Sight[*diag.Attempt]) bool { return s.Seen.TLS != nil && s.Seen.TLS.ServerHello }) ||
+		slices.ContainsFunc(diag.SeenBy[*diag.TLSHandshake](v, checkTLS), func(s diag.Sight[*diag.TLSHandshake]) bool { return s.Seen.ServerHello })
 	for _, s := range seen {
-		// A 400 to plain HTTP is also what a TLS listener of a web server says; the TLS attempt tells better then.
-		if s.Seen.Transport.UsesTLS() == v.Target.Scheme.UsesTLS() && s.Seen.WS != nil && s.Seen.WS.HTTP() {
-			return s.Seen.Transport, true
-		}
-	}
-	for _, s := range seen {
-		if s.Seen.WS != nil && s.Seen.WS.HTTP() {
-			return s.Seen.Transport, true
+		a := s.Seen
+		switch {
+		case a.WS == nil || !a.WS.HTTP():
+		case a.Transport.UsesTLS(), !secure && (a.WS.Status != http.StatusBadRequest || v.Ended("peer.transports")):
+			return a.Transport, true
 		}
 	}
 	return "", false

@@ -17,6 +17,7 @@ type dialect struct {
 // that the protocol's own document prescribes, so that noise is "unknown" rather than a wrong name. Kafka, Modbus and the
 // like say nothing to a stranger and cannot be told from silence.
 var dialects = []dialect{
+	{"echo", isEcho, "RFC 862: what a client says first comes back"},
 	{"tls", isTLSRecord, "RFC 8446 5.1, B.1"},
 	{"mongodb", contains("MongoDB over HTTP"), "github.com/mongodb/mongo src/mongo/transport: answer to HTTP on the native port"},
 	{"http", pattern(`^(HTTP/\d|(?i:<!doctype html|<html|<head))`), "RFC 9112 4; HTML without a status line is HTTP/0.9"},
@@ -81,9 +82,21 @@ func contains(text string) func([]byte) bool {
 	return func(b []byte) bool { return bytes.Contains(b, []byte(text)) }
 }
 
+// isEcho recognises what only a client says: a CONNECT, a ClientHello, the request of an upgrade.
+func isEcho(b []byte) bool {
+	switch {
+	case len(b) > 5 && b[0] == 0x16 && b[1] == 3:
+		return b[5] == 1
+	case len(b) > 6 && b[0] == 0x10:
+		name := b[2:min(len(b), 10)]
+		return bytes.Contains(name, []byte("\x00\x04MQTT")) || bytes.Contains(name, []byte("\x00\x06MQI"))
+	}
+	return bytes.HasPrefix(b, []byte("GET /"))
+}
+
 // isTLSRecord recognises an alert or a handshake record. Nothing else may come first.
 func isTLSRecord(b []byte) bool {
-	if len(b) < 3 || b[1] != 3 || b[2] > 4 {
+	if len(b) < 3 || b[1] != 3 || b[2] > 4 || isEcho(b) {
 		return false
 	}
 	switch b[0] {

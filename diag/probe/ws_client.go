@@ -174,6 +174,7 @@ func describeHTTP(o *diag.WSUpgrade, resp *http.Response) {
 	o.Server, o.Via = printable(h.Get("Server"), 100), printable(h.Get("Via"), 100)
 	o.Date = printable(h.Get("Date"), 60)
 	o.WWWAuth, o.UpgradeHdr = printable(h.Get("WWW-Authenticate"), 100), printable(h.Get("Upgrade"), 60)
+	o.WSVersion = printable(h.Get("Sec-WebSocket-Version"), 20)
 	o.BodyType = printable(h.Get("Content-Type"), 80)
 	for _, name := range proxyHeaders {
 		if h.Get(name) != "" {

@@ -67,14 +67,15 @@ func nginxBefore(backend func(testing.TB) *diagtest.Broker, lines string) func(t
 	}
 }
 
-func startNginx(t testing.TB, lines string) string {
+// startNginx starts an nginx whose server has the given lines; further words go behind its listen address.
+func startNginx(t testing.TB, lines string, listen ...string) string {
 	port := diagtest.FreePort(t)
 	program(t, "nginx", port, fmt.Sprintf(`daemon off; master_process off; pid DIR/pid; error_log DIR/error.log;
 events {}
 http {
   access_log off; client_body_temp_path DIR/a; proxy_temp_path DIR/b; fastcgi_temp_path DIR/c; uwsgi_temp_path DIR/d; scgi_temp_path DIR/e;
-  server { listen 127.0.0.1:%d; %s }
-}`, port, lines), func(dir, file string) []string {
+  server { listen 127.0.0.1:%d %s; %s }
+}`, port, strings.Join(listen, " "), lines), func(dir, file string) []string {
 		return []string{"-p", dir, "-c", file, "-e", filepath.Join(dir, "error.log")}
 	})
 	return fmt.Sprintf("ws://127.0.0.1:%d/mqtt", port)

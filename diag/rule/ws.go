@@ -443,19 +443,21 @@ func wsUpgradeStripped(v *diag.View) diag.Verdict {
 		f.Confidence = diag.Likely
 		f.Variant = "own_port"
 		return diag.Holds(f)
-	case o.Status == http.StatusBadRequest && missesUpgrade(o.BodyStart):
+	case o.Status == http.StatusBadRequest && (o.WSVersion != "" || missesUpgrade(o.BodyStart)):
+		// Only a WebSocket server names the versions that it speaks (RFC 6455 4.4), and ours was in order when it left.
 		return diag.Holds(f)
 	}
 	return diag.Excluded(diag.N("because.no_sign_of_stripping", "status", statusOf(o)))
 }
 
 // missesUpgrade reads what usual WebSocket servers say where the Upgrade header did not arrive: ws (Node.js), Go's
-// coder/websocket and gorilla/websocket, Jetty, Netty, cowboy, websockify.
+// coder/websocket and gorilla/websocket, Jetty, Netty, cowboy, websockify, Python's websockets and aiohttp.
 func missesUpgrade(body string) bool {
 	body = strings.ToLower(body)
 	for _, phrase := range []string{"upgrade required", "not a websocket", "not websocket", "websocket protocol violation: connection header",
 		"can \"upgrade\" only to \"websocket\"", "'upgrade' token not found", "expected a websocket", "websocket handshake error",
-		"missing upgrade", "no upgrade", "invalid upgrade header", "connection upgrade"} {
+		"missing upgrade", "no upgrade", "no websocket upgrade", "invalid upgrade header", "connection upgrade",
+		"failed to open a websocket connection"} {
 		if strings.Contains(body, phrase) {
 			return true
 		}
