@@ -40,6 +40,8 @@ const (
 	EvBurstEndedSide  EvidenceKey = "burst.ended_side"
 	EvBurstEndedAfter EvidenceKey = "burst.ended_after"
 	EvBurstPayload    EvidenceKey = "burst.payload"
+	EvBurstWitness    EvidenceKey = "burst.witness"
+	EvBurstOfLost     EvidenceKey = "burst.of_lost"
 	EvShareNetwork    EvidenceKey = "share.network"
 	EvShareBroker     EvidenceKey = "share.broker"
 	EvShareQueue      EvidenceKey = "share.queue"
@@ -132,11 +134,19 @@ type BurstRun struct {
 	PublisherPing  time.Duration `json:"publisher_ping,omitempty"`
 	SubscriberPing time.Duration `json:"subscriber_ping,omitempty"`
 	// Stalled tells that the broker stopped to acknowledge or to read before all were sent.
-	Stalled bool      `json:"stalled,omitempty"`
-	End     *BurstEnd `json:"end,omitempty"` // nil: both connections lasted
+	Stalled bool          `json:"stalled,omitempty"`
+	End     *BurstEnd     `json:"end,omitempty"`     // nil: both connections lasted
+	Witness *BurstWitness `json:"witness,omitempty"` // nil: there was none
 
 	Bins   []int       `json:"bins,omitempty"` // of latencies, by [LatencyEdges]; the last one is open
 	Raster BurstRaster `json:"raster"`
+}
+
+// BurstWitness is what the publisher itself got of the burst, by a subscription of QoS 0 that no queue or window holds back:
+// what came to it has passed every limit on publishing.
+type BurstWitness struct {
+	Received int `json:"received"`
+	OfLost   int `json:"of_lost"` // of what the subscriber did not get
 }
 
 // BurstEnd tells how a connection ended during a burst.
@@ -218,6 +228,10 @@ func (b *BurstRun) Facts() []Evidence {
 		f.count(EvBurstFirstLost, b.FirstLost)
 		f.count(EvBurstPeriod, b.Period)
 		f.ms(EvWaited, b.Waited)
+	}
+	if b.Witness != nil {
+		f.add(EvBurstWitness, strconv.Itoa(b.Witness.Received))
+		f.add(EvBurstOfLost, strconv.Itoa(b.Witness.OfLost))
 	}
 	f.count(EvBurstPending, b.Pending)
 	if b.Refused > 0 {

@@ -34,7 +34,7 @@ func RabbitMQ(t testing.TB) *Broker {
 	defer rabbit.Unlock()
 	if rabbit.broker == nil && rabbit.err == nil {
 		for range 2 { // another process may have taken a port since it was found free
-			if rabbit.broker, rabbit.err = startRabbitMQ(t); rabbit.err == nil {
+			if rabbit.broker, rabbit.err = startRabbitMQ(t, RabbitMQOptions{}); rabbit.err == nil {
 				break
 			}
 		}
@@ -46,10 +46,37 @@ func RabbitMQ(t testing.TB) *Broker {
 	return &shared
 }
 
-func startRabbitMQ(t testing.TB) (*Broker, error) {
+// RabbitMQOptions says how a RabbitMQ of a test's own is to run.
+type RabbitMQOptions struct {
+	// Config are further lines of rabbitmq.conf.
+	Config []string
+	// MaxLength is how many messages may wait in a queue, beside those under way to its reader; 0: any number.
+	MaxLength int
+	// Netns is the network namespace to run in, nil: the test's own. Host is the address to listen on; empty: 127.0.0.1.
+	Netns *Netns
+	Host  string
+}
+
+// RabbitMQWith starts a RabbitMQ of the test's own, which takes about ten seconds.
+func RabbitMQWith(t testing.TB, o RabbitMQOptions) *Broker {
+	t.Helper()
+	Require(t, "rabbitmq-server")
+	Require(t, "epmd")
+	RequireRoot(t)
+	broker, err := startRabbitMQ(t, o)
+	if err != nil {
+		t.Fatalf("rabbitmq: %v", err)
+	}
+	return broker
+}
+
+func startRabbitMQ(t testing.TB, o RabbitMQOptions) (*Broker, error) {
 	t.Helper()
 	dir := makeWorldDir(t) // removed with the test binary, not at the end of this test: others use it
-	b := &Broker{Name: "rabbitmq", Host: "127.0.0.1", Versions: []string{"3.1", "3.1.1"},
+	if o.Host == "" {
+		o.Host = "127.0.0.1"
+	}
+	b := &Broker{Name: "rabbitmq", Host: o.Host, Versions: []string{"3.1", "3.1.1"},
 		Username: "doctor", Password: "doctor-password", CA: NewCA(t, "rabbitmq test CA")}
 	b.CAPEM = b.CA.PEM
 	ports := map[string]int{}
@@ -60,14 +87,14 @@ func startRabbitMQ(t testing.TB) (*Broker, error) {
 			}
 		}
 	}
-	b.MQTT = fmt.Sprintf("mqtt://127.0.0.1:%d", ports["mqtt"])
-	b.MQTTS = fmt.Sprintf("mqtts://127.0.0.1:%d", ports["mqtts"])
-	b.WS = fmt.Sprintf("ws://127.0.0.1:%d/ws", ports["ws"])
-	b.WSS = fmt.Sprintf("wss://127.0.0.1:%d/ws", ports["wss"])
-	writeRabbitConfig(t, dir, b, ports)
+	b.MQTT = fmt.Sprintf("mqtt://%s:%d", o.Host, ports["mqtt"])
+	b.MQTTS = fmt.Sprintf("mqtts://%s:%d", o.Host, ports["mqtts"])
+	b.WS = fmt.Sprintf("ws://%s:%d/ws", o.Host, ports["ws"])
+	b.WSS = fmt.Sprintf("wss://%s:%d/ws", o.Host, ports["wss"])
+	writeRabbitConfig(t, dir, b, ports, o)
 
 	// An epmd of our own, in the foreground: the one that a node starts by itself is a daemon that outlives it.
-	epmd := startProcess(t, "epmd", dir, nil,
+	epmd := startProcess(t, "epmd", dir, o.Netns,
 		exec.Command(Require(t, "epmd"), "-port", fmt.Sprint(ports["epmd"]), "-address", "127.0.0.1"))
 	home := filepath.Join(dir, "home")
 	cmd := exec.Command(Require(t, "runuser"), "-u", "rabbitmq", "--", Require(t, "rabbitmq-server"))
@@ -90,9 +117,9 @@ func startRabbitMQ(t testing.TB) (*Broker, error) {
 		"RUNNING_UNDER_SYSTEMD=true",
 	)
 	cmd.Dir = dir
-	p := startProcess(t, "rabbitmq", dir, nil, cmd)
+	p := startProcess(t, "rabbitmq", dir, o.Netns, cmd)
 	b.Log = p.log
-	if err := awaitMQTT(90*time.Second, p.alive, nil, b.URLs()...); err != nil {
+	if err := awaitMQTT(90*time.Second, p.alive, o.Netns, b.URLs()...); err != nil {
 		err = fmt.Errorf("%w\n%s", err, p.log())
 		p.stop()
 		epmd.stop()
@@ -101,20 +128,20 @@ func startRabbitMQ(t testing.TB) (*Broker, error) {
 	return b, nil
 }
 
-func writeRabbitConfig(t testing.TB, dir string, b *Broker, ports map[string]int) {
+func writeRabbitConfig(t testing.TB, dir string, b *Broker, ports map[string]int, o RabbitMQOptions) {
 	t.Helper()
-	cert := b.CA.Issue(t, CertOptions{})
+	cert := b.CA.Issue(t, CertOptions{Names: []string{"localhost", "127.0.0.1", "::1", b.Host}})
 	certFile := writeFile(t, dir, "cert.pem", cert.CertPEM)
 	keyFile := writeFile(t, dir, "key.pem", cert.KeyPEM)
 	caFile := writeFile(t, dir, "ca.pem", b.CAPEM)
 	writeFile(t, dir, "enabled_plugins", "[rabbitmq_mqtt,rabbitmq_web_mqtt].\n")
-	writeFile(t, dir, "rabbitmq.conf", strings.Join([]string{
+	writeFile(t, dir, "rabbitmq.conf", strings.Join(append([]string{
 		fmt.Sprintf("listeners.tcp.1 = 127.0.0.1:%d", ports["amqp"]),
-		fmt.Sprintf("mqtt.listeners.tcp.1 = 127.0.0.1:%d", ports["mqtt"]),
-		fmt.Sprintf("mqtt.listeners.ssl.1 = 127.0.0.1:%d", ports["mqtts"]),
-		"web_mqtt.tcp.ip = 127.0.0.1",
+		fmt.Sprintf("mqtt.listeners.tcp.1 = %s:%d", b.Host, ports["mqtt"]),
+		fmt.Sprintf("mqtt.listeners.ssl.1 = %s:%d", b.Host, ports["mqtts"]),
+		"web_mqtt.tcp.ip = " + b.Host,
 		fmt.Sprintf("web_mqtt.tcp.port = %d", ports["ws"]),
-		"web_mqtt.ssl.ip = 127.0.0.1",
+		"web_mqtt.ssl.ip = " + b.Host,
 		fmt.Sprintf("web_mqtt.ssl.port = %d", ports["wss"]),
 		"web_mqtt.ssl.certfile = " + certFile,
 		"web_mqtt.ssl.keyfile = " + keyFile,
@@ -122,10 +149,10 @@ func writeRabbitConfig(t testing.TB, dir string, b *Broker, ports map[string]int
 		"ssl_options.certfile = " + certFile,
 		"ssl_options.keyfile = " + keyFile,
 		"ssl_options.cacertfile = " + caFile,
-		"load_definitions = " + writeFile(t, dir, "definitions.json", rabbitDefinitions(b.Username, b.Password)),
+		"load_definitions = " + writeFile(t, dir, "definitions.json", rabbitDefinitions(b.Username, b.Password, o.MaxLength)),
 		"disk_free_limit.absolute = 10MB",
-		"",
-	}, "\n"))
+		"loopback_users.guest = false", // else anonymous clients are let in from 127.0.0.1 alone
+	}, append(o.Config, "")...), "\n"))
 	home := filepath.Join(dir, "home")
 	if err := os.Mkdir(home, 0o755); err != nil {
 		t.Fatal(err)
@@ -137,7 +164,7 @@ func writeRabbitConfig(t testing.TB, dir string, b *Broker, ports map[string]int
 
 // rabbitDefinitions is the schema of users and permissions. With definitions loaded RabbitMQ makes no default user, so
 // guest is in it too.
-func rabbitDefinitions(username, password string) string {
+func rabbitDefinitions(username, password string, maxLength int) string {
 	type object = map[string]any
 	user := func(name, password string) object {
 		// Four bytes of salt before the SHA-256 of salt and password (RabbitMQ, "Passwords").
@@ -149,7 +176,13 @@ func rabbitDefinitions(username, password string) string {
 	permission := func(name string) object {
 		return object{"user": name, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
 	}
+	policies := []object{}
+	if maxLength > 0 {
+		policies = append(policies, object{"vhost": "/", "name": "short", "pattern": "^mqtt-subscription-", "apply-to": "queues", "priority": 1,
+			"definition": object{"max-length": maxLength}})
+	}
 	data, _ := json.Marshal(object{
+		"policies":    policies,
 		"users":       []object{user(username, password), user("guest", "guest")},
 		"vhosts":      []object{{"name": "/"}},
 		"permissions": []object{permission(username), permission("guest")},

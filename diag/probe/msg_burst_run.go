@@ -38,6 +38,7 @@ type burstSpec struct {
 	rate    float64       // with PaceAtARate, per second
 	within  time.Duration // then it ends, with what was sent by then; 0: see bound
 	window  int           // unacknowledged at most; 0: as usual
+	witness bool          // the publisher subscribes too, at QoS 0
 }
 
 // bound is how long a burst may take in all: long for many messages at a broker that delivers ten in a round trip.
@@ -63,6 +64,7 @@ type burst struct {
 	arrived  []int32
 	again    map[int32]int32
 	copies   []uint8 // saturating
+	seen     []bool  // by the publisher; nil: it does not subscribe
 	last     time.Time
 	received int
 	highest  int // number that has come
@@ -92,6 +94,10 @@ func (p *pair) burst(ctx context.Context, env *diag.Env, spec burstSpec) *diag.B
 	b.dropped = p.sub.Dropped()
 	ctx, cancel := context.WithTimeout(ctx, spec.bound())
 	defer cancel()
+	unwatch := func() {}
+	if spec.witness {
+		unwatch = b.watch(ctx, env)
+	}
 	b.begun = time.Now()
 	b.last = b.begun
 	p.listen(b.take)
@@ -107,11 +113,47 @@ func (p *pair) burst(ctx context.Context, env *diag.Env, spec burstSpec) *diag.B
 	stop()
 	beside.Wait()
 	p.listen(nil)
+	unwatch()
 	b.conclude()
 	if b.o.Stalled {
 		_ = p.pub.Close() // what hangs in it would come into the next measurement
 	}
 	return b.o
+}
+
+// watch makes the publisher a second subscriber, at QoS 0: no queue and no window of the broker's holds back what goes there.
+// What it gets and the subscriber does not has passed every limit on publishing. The function that it returns ends that.
+func (b *burst) watch(ctx context.Context, env *diag.Env) func() {
+	bounded, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	defer cancel()
+	granted, failure := b.pair.pub.Subscribe(bounded, []mqttwire.Subscription{{Filter: b.pair.filter, RetainHandling: b.pair.noRetained()}})
+	if failure != nil || len(granted.Codes) != 1 || granted.Codes[0] >= 0x80 {
+		return func() {}
+	}
+	b.seen = make([]bool, b.spec.count)
+	b.pair.listenAt(diag.SidePublisher, func(m mqttwire.Received) {
+		if number, ours := b.number(m); ours {
+			b.mu.Lock()
+			b.seen[number] = true
+			b.mu.Unlock()
+		}
+	})
+	return func() {
+		b.pair.listenAt(diag.SidePublisher, nil)
+		if ended(b.pair.pub) {
+			return
+		}
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveBound)
+		defer cancel()
+		_, _ = b.pair.pub.Unsubscribe(bounded, []string{b.pair.filter})
+	}
+}
+
+// number is that of one of the burst's own messages.
+func (b *burst) number(m mqttwire.Received) (int, bool) {
+	digits, ours := strings.CutPrefix(string(m.Payload[:min(len(m.Payload), len(b.header)+sequenceAt)]), b.header)
+	number, err := strconv.Atoi(strings.TrimSpace(digits))
+	return number, ours && err == nil && number >= 0 && number < b.spec.count
 }
 
 // askPublisher pings where something is missing: packets of one connection are handled in order, so a broker that answers has
@@ -154,16 +196,13 @@ func (b *burst) now() int32 { return int32(time.Since(b.begun)/time.Microsecond)
 
 // take notes a message; it is called on the goroutine that reads.
 func (b *burst) take(m mqttwire.Received) {
-	payload := string(m.Payload[:min(len(m.Payload), len(b.header)+sequenceAt)])
-	if !strings.HasPrefix(payload, b.run) {
-		return
-	}
+	number, ours := b.number(m)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	digits, ours := strings.CutPrefix(payload, b.header)
-	number, err := strconv.Atoi(strings.TrimSpace(digits))
-	if !ours || err != nil || number < 0 || number >= b.spec.count {
-		b.o.Late++
+	if !ours {
+		if strings.HasPrefix(string(m.Payload[:min(len(m.Payload), len(b.run))]), b.run) {
+			b.o.Late++
+		}
 		return
 	}
 	at := max(1, int32(m.At.Sub(b.begun)/time.Microsecond)+1)

@@ -28,6 +28,19 @@ func (b *burst) conclude() {
 	if o.Lost == 0 {
 		lost = nil
 	}
+	if b.seen != nil {
+		o.Witness = &diag.BurstWitness{}
+		for _, seen := range b.seen {
+			if seen {
+				o.Witness.Received++
+			}
+		}
+		for _, number := range lost {
+			if b.seen[number] {
+				o.Witness.OfLost++
+			}
+		}
+	}
 	o.Pattern, o.FirstLost, o.Period = lossPattern(lost, o.Sent)
 	b.raster(lost)
 }

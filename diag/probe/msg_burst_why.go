@@ -66,7 +66,7 @@ var msgBurstAgain = diag.Probe{
 	Budget: burstBudget,
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
 		b, _ := suspect(env.View)
-		return runBurst(ctx, env, burstSpec{count: b.Count, qos: b.QoS, payload: b.PayloadBytes, pace: diag.PaceBurst})
+		return runBurst(ctx, env, burstSpec{count: b.Count, qos: b.QoS, payload: b.PayloadBytes, pace: diag.PaceBurst, witness: b.Faulty() && b.QoS > 0})
 	},
 }
 

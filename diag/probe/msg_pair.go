@@ -113,7 +113,7 @@ type pair struct {
 	pub, sub *pairEnd
 
 	mu      sync.Mutex
-	sink    func(mqttwire.Received)
+	sinks   map[diag.Side]func(mqttwire.Received)
 	filters map[string]byte // what the subscriber subscribes to
 }
 
@@ -126,7 +126,7 @@ type pairEnd struct {
 }
 
 func newPair(env *diag.Env, main *exchange) *pair {
-	p := &pair{like: main, filters: map[string]byte{}}
+	p := &pair{like: main, filters: map[string]byte{}, sinks: map[diag.Side]func(mqttwire.Received){}}
 	p.topic, p.filter, _ = pairTopic(env.View, env.RunID)
 	p.scratch = p.topic != env.Target.Topics.Publish
 	p.qos = env.Target.Topics.QoS
@@ -191,7 +191,7 @@ func (p *pair) connect(ctx context.Context, env *diag.Env, o *diag.ClientPair) {
 			_ = old.Close()
 			old.group.Wait()
 		}
-		group.Go(func() { attempts[i], *ends[i] = p.dial(ctx, env, string(side)) })
+		group.Go(func() { attempts[i], *ends[i] = p.dial(ctx, env, side) })
 	}
 	group.Wait()
 	for i, side := range []diag.Side{diag.SidePublisher, diag.SideSubscriber} {
@@ -204,8 +204,8 @@ func (p *pair) connect(ctx context.Context, env *diag.Env, o *diag.ClientPair) {
 }
 
 // dial connects one client and starts what reads and what keeps it alive.
-func (p *pair) dial(ctx context.Context, env *diag.Env, label string) (*diag.Attempt, *pairEnd) {
-	r := askedRoute(env.Target, p.like.address).with(diag.PurposeOtherClientID, label, func(r *route) {
+func (p *pair) dial(ctx context.Context, env *diag.Env, side diag.Side) (*diag.Attempt, *pairEnd) {
+	r := askedRoute(env.Target, p.like.address).with(diag.PurposeOtherClientID, string(side), func(r *route) {
 		r.MQTT.Version, r.WS.Subprotocols = p.like.version, subprotocolsFor(p.like.version)
 	})
 	a, l := walk(ctx, env, r, upToMQTT)
@@ -219,8 +219,8 @@ func (p *pair) dial(ctx context.Context, env *diag.Env, label string) (*diag.Att
 	e.group.Go(func() {
 		for m := range e.Messages() {
 			p.mu.Lock() // held while it is called, so that nothing is taken any more once listen has returned
-			if p.sink != nil {
-				p.sink(m)
+			if sink := p.sinks[side]; sink != nil {
+				sink(m)
 			}
 			p.mu.Unlock()
 		}
@@ -328,11 +328,14 @@ func (p *pair) renew(ctx context.Context, env *diag.Env) (o *diag.ClientPair, ok
 	return o, true
 }
 
-// listen gives what arrives to f from now on, nil: to nobody. f is called on the goroutine that reads and must not block.
-func (p *pair) listen(f func(mqttwire.Received)) {
+// listen gives what arrives at the subscriber to f from now on, nil: to nobody. f is called on the goroutine that reads and
+// must not block.
+func (p *pair) listen(f func(mqttwire.Received)) { p.listenAt(diag.SideSubscriber, f) }
+
+func (p *pair) listenAt(side diag.Side, f func(mqttwire.Received)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sink = f
+	p.sinks[side] = f
 }
 
 // measure pings from both clients and sends the lone messages.

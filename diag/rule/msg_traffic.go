@@ -125,6 +125,19 @@ func (t traffic) telling(b, whole *diag.BurstRun) bool {
 	return min(faultShare(b), faultShare(t.again.Seen))*float64(whole.Sent) >= expected
 }
 
+// queued tells whether most of what the subscriber did not get came to the publisher's own subscription: it was lost behind
+// all limits on publishing, on the way to that subscriber.
+func (t traffic) queued() bool {
+	w, lost := t.again.Seen.Witness, t.again.Seen.Lost
+	return w != nil && lost > 0 && 10*w.OfLost >= 9*lost
+}
+
+// lostBefore tells whether what the subscriber did not get did not come to the publisher's own subscription either.
+func (t traffic) lostBefore() bool {
+	w, lost := t.again.Seen.Witness, t.again.Seen.Lost
+	return w != nil && lost > 0 && 10*w.OfLost <= lost && w.Received > 0
+}
+
 // faultShare is the share of messages that came to nothing.
 func faultShare(b *diag.BurstRun) float64 {
 	if b.End != nil || b.Stalled || b.Sent == 0 {
@@ -219,6 +232,8 @@ func rateLimited(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.slow_burst_fails", "rate", diag.FormatRate(t.paced.Seen.Rate)))
 	case !t.telling(s.Seen, t.paced.Seen):
 		return diag.Open()
+	case t.queued():
+		return diag.Excluded(diag.N("because.witness_got_it", "count", strconv.Itoa(t.again.Seen.Witness.OfLost), "lost", strconv.Itoa(t.again.Seen.Lost)))
 	case t.steps != nil && t.steps.Seen.Whole() && t.steps.Seen.PerSecond() >= muchFaster*t.paced.Seen.Rate:
 		return diag.Excluded(diag.N("because.steps_whole", "rate", diag.FormatRate(t.steps.Seen.PerSecond())))
 	case t.qos1 != nil && t.qos1.Seen.Whole():
@@ -236,7 +251,7 @@ func rateLimited(v *diag.View) diag.Verdict {
 	case b.Stalled:
 		f.Variant = "stalled"
 	}
-	if t.steps == nil || t.steps.Seen.Whole() {
+	if !t.lostBefore() && (t.steps == nil || t.steps.Seen.Whole()) {
 		// One at a time went through, but on this path that is a slow pace too: a short queue remains possible.
 		f.Confidence, f.Readings = diag.Likely, []diag.Code{"msg.lost"}
 	}
@@ -349,7 +364,8 @@ func messagesLost(v *diag.View) diag.Verdict {
 			f.Confidence = diag.Likely
 		}
 		return diag.Holds(f)
-	case t.steps != nil && t.steps.Seen.Whole() && t.paced != nil && t.paced.Seen.Whole() && t.telling(b, t.steps.Seen):
+	case t.queued() && t.paced != nil && t.paced.Seen.Whole(),
+		t.steps != nil && t.steps.Seen.Whole() && t.paced != nil && t.paced.Seen.Whole() && t.telling(b, t.steps.Seen):
 		f.Variant = "queue"
 	case t.paced != nil && t.paced.Seen.Whole(): // by chance, or not
 		f.Variant = "few"
