@@ -35,6 +35,8 @@ type ConnectOptions struct {
 	ReceiveMaximum   uint16 // 0: 1024, so that a server cannot make us hold 65,535 messages
 	AnnouncedMaximum uint32 // Maximum Packet Size in bytes; the server then drops larger messages without a word (MQTT 5.0 3.1.2.11.4)
 	UserProperties   []UserProperty
+	// RequestResponseInfo asks for Response Information in the CONNACK.
+	RequestResponseInfo bool
 	// PadBytes makes the CONNECT about that much longer, by user properties; older versions have no place for it.
 	PadBytes int
 
@@ -96,7 +98,8 @@ func (o ConnectOptions) connect5() *paho.Connect {
 		Properties: &paho.ConnectProperties{
 			ReceiveMaximum: &o.ReceiveMaximum,
 			// paho sends 0 where this is not set, and the server then leaves its reason strings out (MQTT 5.0 3.1.2.11.7).
-			RequestProblemInfo: true,
+			RequestProblemInfo:  true,
+			RequestResponseInfo: o.RequestResponseInfo,
 		}}
 	if o.SessionExpiry > 0 {
 		p.Properties.SessionExpiryInterval = &o.SessionExpiry
@@ -164,7 +167,7 @@ func checkMessage(m Message) error {
 		return invalid("there is no QoS %d", m.QoS)
 	case len(m.Topic) > maxText:
 		return invalid("the topic has %d bytes, more than 65535", len(m.Topic))
-	case m.Topic == "": // without a topic alias it is malformed in every version
+	case m.Topic == "" && m.TopicAlias == 0: // it is malformed in every version
 		return invalid("the topic is empty")
 	case len(m.Payload) > maxRemaining-maxText-64:
 		return invalid("the payload has %d bytes, more than a packet can carry", len(m.Payload))

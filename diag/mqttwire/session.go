@@ -14,6 +14,9 @@ type Subscription struct {
 	NoLocal           bool
 	RetainHandling    byte // 0: send retained messages, 1: only for a new subscription, 2: none
 	RetainAsPublished bool
+	// ID is the Subscription Identifier, of MQTT 5 alone; 0: none. A SUBSCRIBE has one at most (MQTT 5.0 3.8.2.1.2): that of its
+	// first filter.
+	ID uint32
 }
 
 // SubscribeResult is a SUBACK.
@@ -38,6 +41,9 @@ type Message struct {
 	Retain  bool
 	// ExpiryS is the Message Expiry Interval in seconds, of MQTT 5 alone; 0: none.
 	ExpiryS uint32
+	// TopicAlias is of MQTT 5 alone, from 1 to the server's Topic Alias Maximum; 0: none. Once it has been sent with a topic,
+	// it stands for it in messages without one (MQTT 5.0 3.3.2.3.4).
+	TopicAlias uint16
 }
 
 // PublishResult is what came back for a PUBLISH.

@@ -92,6 +92,9 @@ func (w *wire3) unsubscribe(_ context.Context, filters []string, x *exchange) er
 }
 
 func (w *wire3) publish(_ context.Context, m Message, x *exchange) error {
+	if m.Topic == "" {
+		return invalid("MQTT %s has no topic aliases", w.version)
+	}
 	p := v3.NewControlPacket(v3.Publish).(*v3.PublishPacket)
 	p.TopicName, p.Payload, p.Qos, p.Retain = m.Topic, m.Payload, m.QoS, m.Retain
 	if m.QoS > 0 {

@@ -56,6 +56,13 @@ func connect5(s *core, o ConnectOptions) (Session, error) {
 
 func (w *wire5) subscribe(ctx context.Context, subs []Subscription, x *exchange) error {
 	p := &v5.Subscribe{Properties: &v5.Properties{}}
+	if id := subs[0].ID; id > 0 {
+		if forbidden(w.connack.SubscriptionIDAvailable) { // [MQTT-3.2.2-12]
+			return &limitError{"Subscription Identifiers Available is 0", "3.2.2.3.12"}
+		}
+		identifier := int(id)
+		p.Properties.SubscriptionIdentifier = &identifier
+	}
 	for _, s := range subs {
 		if err := w.checkFilter(s.Filter); err != nil {
 			return err
@@ -94,6 +101,12 @@ func (w *wire5) publish(ctx context.Context, m Message, x *exchange) error {
 	p := &v5.Publish{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain, Properties: &v5.Properties{}}
 	if m.ExpiryS > 0 {
 		p.Properties.MessageExpiry = &m.ExpiryS
+	}
+	if m.TopicAlias > 0 {
+		if highest := w.connack.TopicAliasMaximum; highest == nil || m.TopicAlias > *highest { // [MQTT-3.3.2-9]
+			return &limitError{"Topic Alias Maximum", "3.2.2.3.8"}
+		}
+		p.Properties.TopicAlias = &m.TopicAlias
 	}
 	if m.QoS == 0 {
 		return w.writeBounded(encode5(p))
