@@ -19,8 +19,12 @@ func TestTopicAliasAndSubscriptionIdentifier(t *testing.T) {
 		if granted, failure := s.Subscribe(testContext(t), []Subscription{{Filter: "a/b", QoS: 1, ID: 77}}); failure != nil || granted.Codes[0] != 1 {
 			t.Fatalf("%s: %v, %v", b.Name, granted, failure)
 		}
-		for _, topic := range []string{"a/b", ""} {
-			if got, failure := s.Publish(testContext(t), Message{Topic: topic, Payload: []byte("x"), QoS: 1, TopicAlias: 1}); failure != nil || got.Code >= 0x80 {
+		alias, topics := uint16(0), []string{"a/b", "a/b"}
+		if s.Connack().TopicAliasMaximum != nil { // mochi offers none
+			alias, topics[1] = 1, ""
+		}
+		for _, topic := range topics {
+			if got, failure := s.Publish(testContext(t), Message{Topic: topic, Payload: []byte("x"), QoS: 1, TopicAlias: alias}); failure != nil || got.Code >= 0x80 {
 				t.Fatalf("%s: topic %q: %+v, %v", b.Name, topic, got, failure)
 			}
 			if m := take(t, s); m.Topic != "a/b" || !slices.Contains(m.SubscriptionIDs, 77) {
