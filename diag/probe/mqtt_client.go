@@ -33,12 +33,13 @@ func connectMQTT(ctx context.Context, env *diag.Env, r route, conn net.Conn, sec
 		KeepAliveS: r.MQTT.KeepAliveS, CleanStart: r.MQTT.CleanStart, Code: -1, ClientID: r.MQTT.ClientID}
 	if r.MQTT.OwnClientID {
 		o.ClientID, o.OwnClientID = t.ClientID, true
-	} else if o.ClientID == "" {
+	} else if o.ClientID == "" && !r.MQTT.EmptyClientID {
 		o.ClientID = temporaryClientID()
 	}
 	opts := mqttwire.ConnectOptions{
 		Version: wireVersion(r.MQTT.Version), ClientID: o.ClientID, KeepAlive: uint16(r.MQTT.KeepAliveS),
 		CleanStart: r.MQTT.CleanStart, Will: r.MQTT.Will, MaxPacketBytes: max(maxPacketBytes, r.MQTT.LargestPacket),
+		SessionExpiry: r.MQTT.SessionExpiryS, RequestResponseInfo: r.MQTT.ResponseInfo,
 	}
 	if r.MQTT.OwnClientID {
 		// A temporary client leaves no session behind, whatever the user's keeps.

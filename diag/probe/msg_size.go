@@ -106,7 +106,7 @@ func newSizer(env *diag.Env, main *exchange) *sizer {
 		o.AnnouncedBytes = *props.MaximumPacketBytes
 		bound = max(1, min(bound, diag.PayloadRoom(int64(o.AnnouncedBytes), o.Version, o.Topic, o.QoS)))
 	}
-	o.BoundBytes, s.hunt.bound, s.until = bound, bound, time.Now().Add(limit)
+	o.BoundBytes, s.hunt, s.until = bound, newSizeHunt(bound), time.Now().Add(limit)
 	return s
 }
 

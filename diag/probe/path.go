@@ -57,6 +57,11 @@ type mqttOffer struct {
 	CleanStart   bool
 	Will         *mqttwire.Will
 	PaddingBytes int // user property bytes that make the CONNECT longer
+	// SessionExpiryS is asked for beside a temporary client id, and EmptyClientID in its place; ResponseInfo asks for Response
+	// Information: all to see the answer. Who asks for a session to be kept ends it.
+	SessionExpiryS uint32
+	EmptyClientID  bool
+	ResponseInfo   bool
 	// LargestPacket bounds one packet from the broker, in bytes; 0: maxPacketBytes.
 	LargestPacket int
 }

@@ -6,14 +6,21 @@ type sizeHunt struct {
 	pass  int // the largest that passed
 	fail  int // the smallest that did not; 0: none yet
 	bound int // no larger one is tried
+
+	first  int // the first size beyond what is known to pass
+	growth int // by which it is raised
 }
 
-// The first size beyond what the single test messages have, and how it grows: few steps up to a limit that most brokers have
-// at 128 KiB or above.
+// sizeGrowth takes few steps up to a limit that most brokers have at 128 KiB or above; firstSize is beyond what the single
+// test messages have.
 const (
 	firstSize  = 1024
 	sizeGrowth = 4
 )
+
+func newSizeHunt(bound int) sizeHunt {
+	return sizeHunt{bound: bound, first: firstSize, growth: sizeGrowth}
+}
 
 // next is the size to try; ok is false once the limit is known to the byte, or the bound has passed.
 func (h *sizeHunt) next() (bytes int, ok bool) {
@@ -21,7 +28,7 @@ func (h *sizeHunt) next() (bytes int, ok bool) {
 	case h.fail == 0 && h.pass >= h.bound:
 		return 0, false
 	case h.fail == 0:
-		return min(h.bound, max(firstSize, sizeGrowth*h.pass)), true
+		return min(h.bound, max(h.first, h.growth*h.pass)), true
 	case h.fail-h.pass <= 1:
 		return 0, false
 	}

@@ -6,7 +6,7 @@ import "testing"
 func TestSizeHunt(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []int{1, 80, 999, 1000, 1024, 1025, 4095, 65536, 131072, 200_000, 999_999, 1_000_000, 5_000_000} {
-		h := sizeHunt{bound: sizeDeep}
+		h := newSizeHunt(sizeDeep)
 		steps := 0
 		for {
 			size, more := h.next()

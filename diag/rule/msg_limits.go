@@ -11,6 +11,7 @@ const (
 	checkLarge       diag.ProbeID = "net.large"
 	checkRetained    diag.ProbeID = "msg.retained"
 	checkRetainedOwn diag.ProbeID = "msg.retained_own"
+	checkFilterKinds diag.ProbeID = "msg.filters"
 )
 
 const (
@@ -42,6 +43,14 @@ var limitRules = []diag.Rule{
 		Sources: []string{"MQTT 5.0 3.3.1.3"},
 		Awaits:  []diag.ProbeID{checkRetainedOwn},
 		When:    staleRetained},
+	{Code: "msg.wildcard_unavailable", Severity: diag.SeverityInfo,
+		Sources: []string{"MQTT 5.0 3.2.2.3.11", "MQTT 5.0 3.9.3"},
+		Awaits:  []diag.ProbeID{checkMQTT, checkOlder, checkFilterKinds},
+		When:    wildcardUnavailable},
+	{Code: "msg.shared_unavailable", Severity: diag.SeverityInfo,
+		Sources: []string{"MQTT 5.0 3.2.2.3.13", "MQTT 5.0 4.8.2", "MQTT 5.0 3.9.3"},
+		Awaits:  []diag.ProbeID{checkMQTT, checkOlder, checkFilterKinds},
+		When:    sharedUnavailable},
 }
 
 // tooLarge needs a size that was seen twice to fail beside one that passed, or the broker's own word. Whether that is a fault

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"maps"
 	"testing"
 
 	"mqttdoctor/diag"
@@ -108,4 +109,49 @@ func TestRetainedLookAlikes(t *testing.T) {
 		{name: "wildcard not granted", target: none, steps: []diag.Step{connect, hash(notGranted)}, want: ""},
 		{name: "stale", target: wild, steps: []diag.Step{connect, seen(checkRetainedOwn, "", &diag.RetainedSeen{Total: 1, Messages: []diag.RetainedMessage{{Topic: "plant/x", Bytes: 3}}})}, want: ""},
 	})
+}
+
+// What a broker does not offer is no fault by itself: these rows look at the findings of severity info.
+func TestFilterKindLookAlikes(t *testing.T) {
+	t.Parallel()
+	connect := seen(checkMQTT, at, answered(0))
+	no := false
+	works := diag.FilterKind{Filter: "f", Outcome: diag.OutcomeOK, Code: -1, Works: true}
+	refused := func(code int) diag.FilterKind {
+		return diag.FilterKind{Filter: "f", Outcome: diag.OutcomeRefused, Code: code}
+	}
+	kinds := func(plus, hash, shared diag.FilterKind) diag.Step {
+		return seen(checkFilterKinds, "", &diag.FilterKinds{Version: diag.Version5, Plus: plus, Hash: hash, Shared: shared})
+	}
+	forbidden := works
+	forbidden.Announced, forbidden.Outcome, forbidden.Works = &no, diag.OutcomeRefused, false
+	dead := diag.FilterKind{Filter: "f", Outcome: diag.OutcomeOK, Code: -1, Waited: 1}
+	closed := diag.FilterKind{Filter: "f", Outcome: diag.OutcomeClosed, Code: -1}
+	for _, row := range []struct {
+		name  string
+		steps []diag.Step
+		want  map[diag.Code]diag.Confidence
+	}{
+		{"all work", []diag.Step{connect, kinds(works, works, works)}, nil},
+		{"wildcards refused by their code", []diag.Step{connect, kinds(refused(0xA2), refused(0xA2), works)}, map[diag.Code]diag.Confidence{"msg.wildcard_unavailable": diag.Certain}},
+		{"wildcards refused", []diag.Step{connect, kinds(refused(0x80), refused(0x80), works)}, map[diag.Code]diag.Confidence{"msg.wildcard_unavailable": diag.Likely}},
+		{"one of them refused", []diag.Step{connect, kinds(works, refused(0x80), works)}, nil},
+		{"wildcards denied by a rule", []diag.Step{connect, kinds(refused(0x87), refused(0x87), works)}, nil},
+		{"announced", []diag.Step{connect, kinds(forbidden, forbidden, forbidden)},
+			map[diag.Code]diag.Confidence{"msg.wildcard_unavailable": diag.Certain, "msg.shared_unavailable": diag.Certain}},
+		{"shared refused by its code", []diag.Step{connect, kinds(works, works, refused(0x9E))}, map[diag.Code]diag.Confidence{"msg.shared_unavailable": diag.Certain}},
+		{"shared answered with a close", []diag.Step{connect, kinds(works, works, closed)}, map[diag.Code]diag.Confidence{"msg.shared_unavailable": diag.Likely}},
+		{"shared granted and dead", []diag.Step{connect, kinds(works, works, dead)}, map[diag.Code]diag.Confidence{"msg.shared_unavailable": diag.Likely}},
+		{"shared denied by a rule", []diag.Step{connect, kinds(works, works, refused(0x87))}, nil},
+		{"not tried", []diag.Step{connect, kinds(works, works, diag.FilterKind{Code: -1})}, nil},
+		{"not looked for", []diag.Step{connect}, nil},
+	} {
+		got := map[diag.Code]diag.Confidence{}
+		for _, f := range diag.Conclude(diag.NewView(broker(diag.SchemeMQTT), diag.PlanOptions{}, row.steps), All).Findings {
+			got[f.Code] = f.Confidence
+		}
+		if len(got) != len(row.want) || !maps.Equal(got, row.want) && len(got) > 0 {
+			t.Errorf("%s: concludes %v, want %v", row.name, got, row.want)
+		}
+	}
 }
