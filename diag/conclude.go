@@ -46,7 +46,7 @@ func Conclude(v *View, rules []Rule) Conclusion {
 			continue
 		}
 		f := verdicts[r.Code].finding
-		f.hides = nil
+		f.hides, f.causes = nil, nil
 		f.Code, f.Layer, f.CausedBy = r.Code, r.Code.Layer(), causedBy[r.Code]
 		if f.Severity == "" {
 			f.Severity = r.Severity
@@ -85,7 +85,7 @@ func relations(rules []Rule, verdicts map[Code]Verdict) (hidden map[Code]bool, c
 		for _, code := range slices.Concat(r.Hides, verdicts[r.Code].finding.hides) {
 			hidden[code] = true
 		}
-		for _, code := range r.Causes {
+		for _, code := range slices.Concat(r.Causes, verdicts[r.Code].finding.causes) {
 			if _, known := causedBy[code]; !known && verdicts[code].holds {
 				causedBy[code] = r.Code
 			}

@@ -39,13 +39,20 @@ type Finding struct {
 	// Readings are the causes that remain possible where nothing observable decides.
 	Readings []Code `json:"readings,omitempty"`
 
-	hides []Code
+	hides  []Code
+	causes []Code
 }
 
 // Hiding returns the finding with further causes that are nothing but this one seen from elsewhere; they add to what the
 // rule hides always.
 func (f Finding) Hiding(codes ...Code) Finding {
 	f.hides = append(f.hides, codes...)
+	return f
+}
+
+// Causing returns the finding with further faults that follow from it here; they add to what the rule causes always.
+func (f Finding) Causing(codes ...Code) Finding {
+	f.causes = append(f.causes, codes...)
 	return f
 }
 

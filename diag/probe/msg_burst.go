@@ -32,7 +32,7 @@ var msgBurst = diag.Probe{
 				return diag.Skip(diag.N("skip.large_packets_hang"))
 			}
 		}
-		return needPair(v)
+		return readyForBurst(v)
 	},
 	Subjects: func(v *diag.View) []diag.Subject {
 		asked := v.Options.Burst.QoS

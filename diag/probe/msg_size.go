@@ -3,6 +3,7 @@ package probe
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,13 +34,16 @@ const (
 var msgSize = diag.Probe{
 	ID: checkSize, Layer: diag.LayerMsg, Depth: diag.DepthDeep,
 	Symptoms: []diag.Symptom{diag.SymptomLost, diag.SymptomSlow, diag.SymptomDrops},
-	Needs:    append([]diag.ProbeID{checkLarge, checkBurst, checkBurstAgain, checkBurstSteps, checkBurstPaced, checkBurstQoS1}, afterMessages...), // bursts are timed, and large messages would be in their way
+	Needs:    append([]diag.ProbeID{checkLarge, checkPair, checkQoSGrid}, afterMessages...),
 	Ready: func(v *diag.View) diag.Decision {
 		if d := needSession(v); !d.Runs() {
 			return d
 		}
 		if _, _, ok := pairTopic(v, ""); !ok {
 			return diag.Skip(diag.N("skip.scratch_denied"))
+		}
+		if !sizeFirst(v) && slices.ContainsFunc(burstChecks, func(id diag.ProbeID) bool { return !v.Ended(id) }) {
+			return diag.Wait()
 		}
 		for _, s := range diag.SeenBy[*diag.LargeMessage](v, checkLarge) {
 			if m := s.Seen; m.Usual.Hung() && m.Small != nil && m.Small.Outcome == diag.OutcomeOK { // the path loses them, whatever the broker takes
@@ -59,6 +63,29 @@ var msgSize = diag.Probe{
 		s.search(ctx)
 		return sizeResult(s.o)
 	},
+}
+
+// burstChecks are timed, so that large messages would be in their way.
+var burstChecks = []diag.ProbeID{checkBurst, checkBurstAgain, checkBurstSteps, checkBurstPaced, checkBurstQoS1, checkBurstWide}
+
+// sizeFirst tells that sizes are searched before the bursts: those are of messages so large that not every broker takes them.
+func sizeFirst(v *diag.View) bool { return v.Options.Burst.PayloadBytes > firstSize/2 }
+
+// readyForBurst needs the two clients, and messages of the asked size that pass: a burst of others would only show once more
+// that they do not.
+func readyForBurst(v *diag.View) diag.Decision {
+	if d := needPair(v); !d.Runs() || !sizeFirst(v) {
+		return d
+	}
+	if !v.Ended(checkSize) {
+		return diag.Wait()
+	}
+	for _, s := range diag.SeenBy[*diag.SizeSearch](v, checkSize) {
+		if o := s.Seen; o.LargestBytes > 0 && o.LargestBytes < v.Options.Burst.PayloadBytes && (o.Limited() || o.AnnouncedBytes > 0 && o.LargestBytes >= o.BoundBytes) {
+			return diag.Skip(diag.N("skip.too_large", "length", strconv.Itoa(o.LargestBytes)))
+		}
+	}
+	return diag.Run()
 }
 
 func sizeResult(o *diag.SizeSearch) diag.Result {

@@ -86,6 +86,16 @@ func TestTooLarge(t *testing.T) {
 		// A limit by design, that nothing asked for goes beyond.
 		inVersions(scenario{name: "as at AWS", peer: limited(128<<10, closes), plan: lost, info: []diag.Code{"msg.too_large"}, check: foundSize(126<<10, 128<<10, diag.SizeClosed)}, "auto", "3.1.1"),
 		inVersions(scenario{name: "as at AWS, and more asked for", peer: limited(128<<10, closes), plan: burst(200_000), want: "msg.too_large", variant: "closed"}, "auto", "3.1.1"),
+		inVersions(scenario{name: "less than the burst", peer: limited(1000, drop), plan: burst(5000), want: "msg.too_large", variant: "dropped", check: func(t *testing.T, r diag.Report) {
+			if slices.ContainsFunc(r.Findings, func(f diag.Finding) bool { return f.Code == "msg.lost" }) {
+				t.Error("a burst was sent that could not pass")
+			}
+		}}, everyVersion...),
+		inVersions(scenario{name: "large burst, no limit", peer: scripted(diagtest.Script{}), plan: burst(5000), check: func(t *testing.T, r diag.Report) {
+			if !slices.ContainsFunc(r.Steps, func(s diag.Step) bool { return s.Check == "msg.burst" && s.Status == diag.StatusPassed }) {
+				t.Error("no burst was sent")
+			}
+		}}, "auto", "3.1.1"),
 		inVersions(scenario{name: "announced at 1 MB", peer: announces(1 << 20), plan: lost, check: foundSize(256<<10, 256<<10, "")}, "auto", "5"),
 		inVersions(scenario{name: "announced at 1 MB, and deep", peer: announces(1 << 20), plan: diag.PlanInput{Depth: "deep"}, check: foundSize(1_000_000, 1_000_000, "")}, "auto"),
 		inVersions(scenario{name: "no limit", peer: scripted(diagtest.Script{}), plan: lost, check: foundSize(256<<10, 256<<10, "")}, everyVersion...),

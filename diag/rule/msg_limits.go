@@ -96,8 +96,9 @@ func sizeFinding(largest, asked int) diag.Finding {
 	if largest < asked || largest < surprisingBytes {
 		f.Severity = diag.SeverityCritical
 	}
-	if largest < asked {
+	if largest < asked { // the burst was of messages that do not pass
 		f.Args["total"] = strconv.Itoa(asked)
+		f = f.Causing("msg.lost", "msg.rate_limited", "msg.duplicated", "msg.out_of_order", "msg.slow")
 	}
 	return f
 }
