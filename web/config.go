@@ -15,14 +15,18 @@ import (
 	"strings"
 	"time"
 
+	"mqttdoctor/diag"
 	"mqttdoctor/diag/guard"
+	"mqttdoctor/web/archive"
 )
 
 // Config is how a server is set up. [ParseConfig] makes one from flags and environment; a test makes its own from
 // [DefaultConfig].
 type Config struct {
-	Listen         string   // host:port; port 0: any free one
-	Data           string   // folder of the archive
+	Listen string // host:port; port 0: any free one
+	Data   string // folder of the archive
+	// DatabaseURL is that of a PostgreSQL database that keeps the reports instead, also for several processes.
+	DatabaseURL    diag.Secret
 	Policy         string   // laptop, public or intranet; empty: laptop on loopback, else public
 	AllowCIDR      []string // as package guard reads them
 	DenyCIDR       []string
@@ -69,6 +73,7 @@ func ParseConfig(args []string, getenv func(string) string, out io.Writer) (Conf
 	fs.SetOutput(io.Discard) // the caller writes the error
 	fs.StringVar(&c.Listen, "listen", c.Listen, "address to listen on, `host:port`; port 0 takes any free one")
 	fs.StringVar(&c.Data, "data", c.Data, "`folder` of the reports")
+	fs.Var(secret{&c.DatabaseURL}, "database-url", "`address` of a PostgreSQL database for the reports, which several servers may share, instead of a file in --data: postgres://user:password@host:5432/name. Everybody on this machine can read flags: better set the variable")
 	fs.Var(oneOf(&c.Policy, guard.Laptop, guard.Public, guard.Intranet), "policy", "which targets may be diagnosed: laptop (everything), public (no private, loopback or reserved addresses), intranet (public and private networks); empty: laptop while listening on loopback only, else public")
 	fs.Var((*list)(&c.AllowCIDR), "allow-cidr", "`networks` that may be diagnosed whatever the policy, separated by commas")
 	fs.Var((*list)(&c.DenyCIDR), "deny-cidr", "`networks` that may not be diagnosed whatever the policy, separated by commas")
@@ -157,6 +162,11 @@ func (c Config) check() error {
 	}
 	if c.Data == "" {
 		return errors.New("--data: a folder is needed")
+	}
+	if c.DatabaseURL.Given() {
+		if err := archive.CheckPostgresURL(c.DatabaseURL); err != nil {
+			return fmt.Errorf("--database-url: %w", err)
+		}
 	}
 	_, err := c.TargetPolicy()
 	return err
@@ -247,6 +257,21 @@ func (p *prefixes) Set(s string) error {
 		}
 		*p = append(*p, prefix.Masked())
 	}
+	return nil
+}
+
+// secret takes anything: package flag quotes a value that is refused. What is wrong with it, check tells.
+type secret struct{ to *diag.Secret }
+
+func (s secret) String() string {
+	if s.to == nil {
+		return ""
+	}
+	return s.to.String()
+}
+
+func (s secret) Set(value string) error {
+	*s.to = diag.NewSecret(value)
 	return nil
 }
 

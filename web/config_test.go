@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"net/netip"
 	"strings"
@@ -71,6 +72,8 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		{[]string{"--public-url", "mqtt.example.com"}, env(), "public-url"},
 		{[]string{"--public-url", "https://u:p@mqtt.example.com"}, env(), "public-url"},
 		{[]string{"--trusted-proxies", "proxy"}, env(), "trusted-proxies"},
+		{[]string{"--database-url", "mysql://doctor@db/name"}, env(), "--database-url"},
+		{nil, env("MQTTDOCTOR_DATABASE_URL", "db.example.com"), "--database-url"},
 		{[]string{"--log-format", "xml"}, env(), "log-format"},
 		{[]string{"extra"}, env(), "extra"},
 		{[]string{"--nonsense"}, env(), "nonsense"},
@@ -83,6 +86,18 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 	}
 }
 
+func TestNoMessageHoldsTheDatabasePassword(t *testing.T) {
+	var out bytes.Buffer
+	c, err := ParseConfig([]string{"--database-url", "postgres://doctor:CANARY@db:port/name"}, env(), &out)
+	if err == nil || strings.Contains(fmt.Sprint(err, c, fmt.Sprintf("%+v %#v", c, c)), "CANARY") {
+		t.Errorf("%v", err)
+	}
+	_, err = ParseConfig([]string{"--database-url=postgres://doctor:CANARY@db/name", "--help"}, env(), &out)
+	if !errors.Is(err, flag.ErrHelp) || strings.Contains(out.String(), "CANARY") {
+		t.Errorf("%v, %s", err, out.String())
+	}
+}
+
 func TestHelpListsEveryFlagWithItsVariable(t *testing.T) {
 	var out bytes.Buffer
 	if _, err := ParseConfig([]string{"--help"}, env(), &out); !errors.Is(err, flag.ErrHelp) {
@@ -90,7 +105,7 @@ func TestHelpListsEveryFlagWithItsVariable(t *testing.T) {
 	}
 	for _, want := range []string{"--listen", "MQTTDOCTOR_LISTEN", "127.0.0.1:8080", "--policy", "MQTTDOCTOR_POLICY", "--allow-cidr",
 		"--deny-cidr", "--open", "--public-url", "--trusted-proxies", "--max-runs-per-client", "MQTTDOCTOR_MAX_RUNS_PER_CLIENT",
-		"--retention", "30d", "--log-format", "--log-level", "--data", "MQTTDOCTOR_DATA"} {
+		"--retention", "30d", "--log-format", "--log-level", "--data", "MQTTDOCTOR_DATA", "--database-url"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("help lacks %s", want)
 		}

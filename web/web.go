@@ -73,11 +73,9 @@ func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
 			err = errors.Join(err, s.release())
 		}
 	}()
-	store, err := archive.OpenSQLite(ctx, filepath.Join(c.Data, "mqttdoctor.db"))
-	if err != nil {
+	if s.store, err = openStore(ctx, c); err != nil {
 		return nil, err
 	}
-	s.store = store
 	engine := o.Engine
 	if engine == nil {
 		policy, err := c.TargetPolicy()
@@ -124,6 +122,22 @@ func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
 		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 	}
 	return s, nil
+}
+
+// openStore opens the database that was asked for, else the file.
+func openStore(ctx context.Context, c Config) (archive.Store, error) {
+	if c.DatabaseURL.Given() {
+		store, err := archive.OpenPostgres(ctx, c.DatabaseURL)
+		if err != nil { // not the store: a nil pointer in an interface is none
+			return nil, fmt.Errorf("--database-url: %w", err)
+		}
+		return store, nil
+	}
+	store, err := archive.OpenSQLite(ctx, filepath.Join(c.Data, "mqttdoctor.db"))
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
 }
 
 // routes joins handlers and middleware.

@@ -88,14 +88,16 @@ func (p *process) log() string {
 // reaperScript keeps a list of process groups and folders, and removes them when its standard input ends, which is
 // when the test binary ends, be it by a panic, a time-out or SIGKILL, when no cleanup of Go's runs.
 const reaperScript = `
-kills=""; dirs=""
+kills=""; quits=""; dirs=""
 while read -r what arg; do
 	case $what in
 	kill) kills="$kills $arg" ;;
 	spare) kept=""; for k in $kills; do [ "$k" = "$arg" ] || kept="$kept $k"; done; kills=$kept ;;
+	quit) quits="$quits $arg" ;;
 	remove) dirs="$dirs $arg" ;;
 	esac
 done
+for q in $quits; do kill -s QUIT "$q" 2>/dev/null && sleep 1; done
 for k in $kills; do kill -s KILL -- "-$k" 2>/dev/null; done
 for d in $dirs; do case $d in */diagtest-*) rm -rf -- "$d" ;; esac; done
 `
@@ -105,7 +107,8 @@ var reaper struct {
 	in io.Writer
 }
 
-// reap tells the reaper of this test binary what to do at the end: kill a group, spare it again, remove a folder.
+// reap tells the reaper of this test binary what to do at the end: kill a group, spare it again, first ask a
+// process to quit, remove a folder.
 func reap(what, arg string) {
 	reaper.Lock()
 	defer reaper.Unlock()

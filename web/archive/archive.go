@@ -14,12 +14,20 @@ import (
 // ErrNotFound: there is no such run, or it has expired.
 var ErrNotFound = errors.New("archive: no such run")
 
+// ErrEnded: the run has ended, so nothing can be added to it. Where its process still works on it, others have taken that
+// process for dead.
+var ErrEnded = errors.New("archive: the run has ended")
+
+// ErrNewer: a later version of the program made this archive's schema.
+var ErrNewer = errors.New("archive: made by a later version")
+
 // Store is where runs are kept. One suite of tests runs on every implementation. All methods are safe for concurrent use.
 type Store interface {
 	// Create adds a run that begins: header is its report without steps.
 	Create(ctx context.Context, header diag.Report, owner Owner) error
 	// Append keeps events of a run, numbered without gap from 1. With run.finished it keeps the report that the event
 	// carries, in the same transaction; nothing can be appended after that. ErrNotFound: the run was erased.
+	// ErrEnded: it has ended.
 	Append(ctx context.Context, id string, events []diag.Event) error
 	// Run returns what is kept of a run besides its events.
 	Run(ctx context.Context, id string) (Run, error)

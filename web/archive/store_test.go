@@ -11,30 +11,44 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/diagtest"
 )
 
 // stores are the implementations; each test of this file runs on all of them.
-var stores = map[string]func(t *testing.T, now clock) Store{
-	"sqlite": func(t *testing.T, now clock) Store {
+var stores = map[string]func(t *testing.T) *SQL{
+	"sqlite": func(t *testing.T) *SQL {
 		s, err := OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "a folder", "reports.db"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() {
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		s.now = now
 		return s
 	},
+	"postgres": func(t *testing.T) *SQL {
+		return openPostgres(t, diagtest.Postgres(t).Database(t))
+	},
+}
+
+func openPostgres(t *testing.T, address string) *SQL {
+	t.Helper()
+	s, err := OpenPostgres(t.Context(), diag.NewSecret(address))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func onAll(t *testing.T, test func(t *testing.T, s Store, now *time.Time)) {
 	for name, open := range stores {
 		t.Run(name, func(t *testing.T) {
+			s := open(t)
+			t.Cleanup(func() {
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
 			at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-			test(t, open(t, func() time.Time { return at }), &at)
+			s.now = func() time.Time { return at }
+			test(t, s, &at)
 		})
 	}
 }

@@ -1,0 +1,155 @@
+package archive
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync/atomic"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*/*.sql
+var migrationFiles embed.FS
+
+// SQL keeps runs in a database that speaks SQL: made by [OpenSQLite] or [OpenPostgres]. What the two do differently is in
+// its engine; every query is the same.
+type SQL struct {
+	write  *sql.DB
+	read   *sql.DB // the same as write where the database has many writers
+	engine engine
+	now    clock
+	// unscrubbed: rows were deleted whose old pages may still be in the files; the next sweep sees to it.
+	unscrubbed atomic.Bool
+}
+
+var _ Store = (*SQL)(nil)
+
+// engine is what a database does its own way.
+type engine interface {
+	// dialect names it to the migrations and their folder.
+	dialect() (name goose.Dialect, folder string, options []goose.ProviderOption, err error)
+	// bind writes a query's placeholders, which are ? in this package, as the database wants them.
+	bind(query string) string
+	// scrub makes deletion true in the files. A reader may keep it from doing so: then it is an error, and tried again.
+	scrub(ctx context.Context, write *sql.DB) error
+	// close gives back what the engine holds beside the two pools, which are closed by then.
+	close() error
+}
+
+// migrate brings the schema up to date.
+func (s *SQL) migrate(ctx context.Context) error {
+	name, folder, options, err := s.engine.dialect()
+	if err != nil {
+		return err
+	}
+	files, err := fs.Sub(migrationFiles, "migrations/"+folder)
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(name, s.write, files, options...)
+	if err != nil {
+		return err
+	}
+	if have, want, err := p.GetVersions(ctx); err == nil && have > want {
+		return fmt.Errorf("%w: its schema has version %d, this program knows %d", ErrNewer, have, want)
+	}
+	_, err = p.Up(ctx)
+	return err
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// exec changes rows and returns how many.
+func (s *SQL) exec(ctx context.Context, on querier, query string, args ...any) (int, error) {
+	res, err := on.ExecContext(ctx, s.engine.bind(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := res.RowsAffected()
+	return int(n), err
+}
+
+func (s *SQL) row(ctx context.Context, on querier, query string, args ...any) *sql.Row {
+	return on.QueryRowContext(ctx, s.engine.bind(query), args...)
+}
+
+// rows hands each row to scan.
+func (s *SQL) rows(ctx context.Context, on querier, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := on.QueryContext(ctx, s.engine.bind(query), args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// inTx runs f in one transaction.
+func (s *SQL) inTx(ctx context.Context, f func(tx *sql.Tx) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
+	if err := f(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// scrub makes deletion true in the files, now or with the next sweep.
+func (s *SQL) scrub(ctx context.Context) error {
+	s.unscrubbed.Store(true)
+	if err := s.engine.scrub(ctx, s.write); err != nil {
+		return err
+	}
+	s.unscrubbed.Store(false)
+	return nil
+}
+
+// Ping implements [Store].
+func (s *SQL) Ping(ctx context.Context) error {
+	// Beginning to write shows a full or read-only disk no worse than a lost database.
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		var one int
+		return tx.QueryRowContext(ctx, "SELECT 1").Scan(&one)
+	})
+}
+
+// Close implements [Store].
+func (s *SQL) Close() error {
+	var errs []error
+	if s.read != s.write {
+		errs = append(errs, s.read.Close()) // first, so that the last connection is the writer's and carries SQLite's log over
+	}
+	errs = append(errs, s.write.Close(), s.engine.close())
+	return errors.Join(errs...)
+}
+
+// numbered turns each ? into $1, $2 and so on. No query of this package has one in a text.
+func numbered(query string) string {
+	var b strings.Builder
+	for n := 1; ; n++ {
+		before, after, found := strings.Cut(query, "?")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		fmt.Fprintf(&b, "$%d", n)
+		query = after
+	}
+}
