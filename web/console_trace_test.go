@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -246,4 +247,75 @@ func brokerSession(t *testing.T, conn net.Conn, v mqttwire.Version, b *diagtest.
 		t.Fatal(failure)
 	}
 	_ = client.Disconnect(ctx)
+}
+
+// What goes wrong on the way is said in the trace, in words, and disturbs no other connection.
+func TestTraceOfTrouble(t *testing.T) {
+	healthy := diagtest.Peer(t, func(conn net.Conn) { _, _ = io.Copy(conn, conn) })
+	malformed := diagtest.Peer(t, diagtest.Answer(0x20, 2, 0, 0, 0x30, 0xff, 0xff, 0xff, 0xff, 1))
+	gone := diagtest.Peer(t, diagtest.AnswerAndClose(0x20, 2, 0, 0))
+	impostor := diagtest.Peer(t, diagtest.Answer([]byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 100\r\n\r\n"+strings.Repeat("x", 100))...))
+	s := consoleServer(t, guard.Laptop)
+	bystander := s.relay(s.openFor(healthy.URL("mqtt"), "").RelayURL, "mqtt")
+	for _, c := range []struct {
+		name, url   string
+		last, where string // the last frame's type, and its why
+		warning     string // in some frame
+	}{
+		{"nobody listens", "mqtt://127.0.0.1:1", "error", "refused", ""},
+		{"no such name", "mqtt://nowhere.invalid", "error", "dns", ""},
+		{"the broker goes", gone.URL("mqtt"), "closed", "closed", ""},
+		{"a malformed packet", malformed.URL("mqtt"), "malformed", "", "the length has no end"},
+		{"a web server", impostor.URL("mqtt"), "PUBACK", "", "Perhaps it is no MQTT broker"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := s.openFor(c.url, "")
+			viewer := s.relay(o.TraceURL + "?lang=en")
+			conn := s.relay(o.RelayURL, "mqtt")
+			_ = conn.Write(t.Context(), websocket.MessageBinary, connectV311)
+			all := readTrace(t, viewer, func(f traced) bool { return f.Type == c.last })
+			last := all[len(all)-1]
+			if why, _ := last.Fields["why"].(string); why != c.where || last.Explanation == "" || strings.Contains(last.Explanation, "trace.") {
+				t.Errorf("%+v", last)
+			}
+			var warnings string
+			for _, f := range all {
+				for _, w := range f.Warnings {
+					warnings += w.Text
+				}
+			}
+			if !strings.Contains(warnings, c.warning) || c.warning == "" && warnings != "" {
+				t.Errorf("warnings %q", warnings)
+			}
+			s.do("DELETE", "/api/v1/console/"+o.ID, "", "Authorization", "Bearer "+o.DeleteToken).want(http.StatusNoContent)
+		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_ = bystander.Write(ctx, websocket.MessageBinary, []byte("hello"))
+	if _, data, err := bystander.Read(ctx); err != nil || string(data) != "hello" {
+		t.Errorf("the bystander: %q %v", data, err)
+	}
+}
+
+func TestConsoleWithoutTrace(t *testing.T) {
+	s := consoleServer(t, guard.Laptop)
+	o := s.open(`{"target":{"url":"mqtt://127.0.0.1:1"},"trace":false}`)
+	at := "/api/v1/console/" + o.ID
+	s.do("GET", at+"/trace.json", "").wantError(http.StatusConflict, "no_trace")
+	s.do("GET", at+"/trace.pcapng", "").wantError(http.StatusConflict, "no_trace")
+	s.do("GET", at+"/trace", "").wantError(http.StatusConflict, "no_trace")
+	wantClose(t, s.relay(o.RelayURL, "mqtt"), 4002)
+	o = s.open(`{"target":{"url":"mqtt://127.0.0.1:1"}}`)
+	at = "/api/v1/console/" + o.ID
+	s.do("GET", at+"/trace", "").wantError(http.StatusUpgradeRequired, "websocket_only")
+	s.do("GET", at+"/trace?after=1", "").wantError(http.StatusBadRequest, "invalid_after", "after")
+	s.do("GET", "/api/v1/console/nonsense/trace.json", "").wantError(http.StatusNotFound, "console_not_found")
+	if _, res, err := s.dial(at+"/trace", "Origin", "https://evil.example"); err == nil || res.StatusCode != http.StatusForbidden {
+		t.Errorf("%v %v", res, err)
+	}
+	if _, res, err := s.dial(at+"/trace", "Origin", s.base); err != nil {
+		t.Errorf("%v %v", res, err)
+	}
+	wantClose(t, s.relay(s.base+"/api/v1/console/"+strings.Repeat("a", 34)+"/trace"), 4012)
 }

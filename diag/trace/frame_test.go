@@ -296,3 +296,29 @@ func FuzzTrace(f *testing.F) {
 		}
 	})
 }
+
+// A packet as large as MQTT allows takes no more room than a small one, and what comes behind it is seen.
+func TestHugePacketIsNotHeld(t *testing.T) {
+	r := NewRecorder(nil)
+	c := r.Connection()
+	c.Bytes(mqttwire.Out, connect(4, true, 60))
+	const size = 250_000_000
+	c.Bytes(mqttwire.Out, append(appendHeader(nil, 0x30, size), text("huge")...))
+	chunk := make([]byte, 64<<10)
+	for left := size - 6; left > 0; {
+		n := min(left, len(chunk))
+		c.Bytes(mqttwire.Out, chunk[:n])
+		left -= n
+	}
+	c.Bytes(mqttwire.Out, pingreq)
+	if r.bytes > 64<<10 || len(r.ring) > 10 {
+		t.Errorf("%d bytes in %d records are kept", r.bytes, len(r.ring))
+	}
+	packets := r.All().Packets
+	if len(packets) != 3 || packets[1].Length != size+5 || !packets[1].Truncated || writer.Frame(packets[2]).Type != "PINGREQ" {
+		t.Errorf("%+v", packets)
+	}
+	if f := writer.Frame(packets[1]); f.Fields["payload_bytes"] != size-6 || f.Fields["topic"] != "huge" {
+		t.Errorf("%+v", f)
+	}
+}
