@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"mqttdoctor/diag/catalogue"
+	"mqttdoctor/diag/trace"
 )
 
 // ConsolePage is the MQTT client in the page.
@@ -48,6 +49,18 @@ func consolePanel(id string) panel {
 
 // consoleWords begins the keys of what the console's scripts say.
 const consoleWords = "console.js."
+
+// scriptWords are what the console's scripts are given: their own words, the catalogue's for packets, and the sections of the
+// specifications for each rule.
+type scriptWords struct {
+	Words     map[string]string    `json:"words"`
+	Catalogue map[string]string    `json:"catalogue"`
+	Sections  map[string][3]string `json:"sections"`
+}
+
+func (p Page) scriptWords() scriptWords {
+	return scriptWords{Words: p.words(consoleWords), Catalogue: catalogue.Words("trace.", p.Lang), Sections: trace.Places()}
+}
 
 // words are the texts of a family by the rest of their keys, for scripts.
 func (p Page) words(family string) map[string]string {

@@ -99,3 +99,8 @@ func TestBrowserConsole(t *testing.T) {
 		t.Error("the password is in the log")
 	}
 }
+
+// What the console's scripts decode.
+func TestConsoleScripts(t *testing.T) {
+	e2eConfig{Modules: diagtest.NodeModules(t, "mqtt-packet")}.node(t, "console-units.mjs")
+}

@@ -70,6 +70,23 @@ assert.match(await page.textContent("#publish-error"), /one topic/);
 await subscribe(page, "a/#/b");
 assert.match(await page.textContent("#subscribe-error"), /last level/);
 
+// Every packet, with what answers it, and its export.
+await page.locator("#tab-packets").click();
+await page.waitForSelector(".packet-row:has-text(\"PUBACK\")");
+const types = await page.locator(".packet-type").allTextContents();
+for (const type of ["CONNECT", "CONNACK", "SUBSCRIBE", "SUBACK", "PUBLISH", "PUBACK"]) assert.ok(types.includes(type), `${type} in ${types}`);
+await page.locator(".packet-row", { hasText: "SUBACK" }).click();
+assert.match(await page.textContent("#packet"), /granted the subscriptions.*Answers this SUBSCRIBE/s);
+await page.locator("#packet .packet-round button").click();
+assert.match(await page.textContent("#packet h3"), /SUBSCRIBE/);
+await page.locator("#packets-kind").selectOption("subscriptions");
+await page.waitForFunction(() => document.querySelectorAll(".packet-row").length === 2);
+await page.locator("#packets-kind").selectOption("all");
+const downloading = page.waitForEvent("download");
+await page.locator("#packets-pcapng").click();
+assert.equal((await downloading).suggestedFilename(), "mqttdoctor-trace.pcapng");
+await page.locator("#tab-messages").click();
+
 // The broker restarts: attempts are shown as they happen, and the subscription is there again.
 await gate.shut();
 await page.waitForSelector(at("waiting"));
@@ -99,6 +116,10 @@ for (const [version, name] of [["3.1", "MQTT 3.1"], ["3.1.1", "MQTT 3.1.1"], ["5
   await direct.waitForSelector(".sub.is-granted");
   for (const qos of ["0", "1", "2"]) await publish(direct, `v/${version}`, "q" + qos, qos);
   await direct.waitForFunction(() => document.querySelectorAll(".message-row.is-in").length === 3);
+  await direct.locator("#tab-packets").click();
+  await direct.waitForFunction(() => document.querySelectorAll(".packet-row").length >= 10);
+  assert.deepEqual(await direct.locator(".packet-wrong").count(), 0, "nothing is wrong with what a healthy broker says");
+  assert.ok(await direct.locator("#packets-pcapng").isDisabled());
   await direct.context().close();
 }
 

@@ -4,17 +4,21 @@ import { Detail } from "./detail.js";
 import { diagnose } from "./diagnose.js";
 import { byId, el, icon } from "./dom.js";
 import { Messages } from "./messages.js";
+import { PacketView } from "./packets.js";
 import { Publisher } from "./publish.js";
 import { read, show, Wrong } from "./settings.js";
 import { Status } from "./status.js";
 import { Subscriptions } from "./subscriptions.js";
+import { tabs } from "./tabs.js";
 
 const client = new Client();
 const subscriptions = new Subscriptions(client);
 const messages = new Messages(client, subscriptions);
 const publisher = new Publisher(client, messages);
 new Detail(messages, (m) => publisher.take(m));
+new PacketView(client);
 new Status(client, run);
+tabs(document.querySelector(".views-tabs"));
 
 // problem shows what belongs to no field.
 function problem(...texts) {

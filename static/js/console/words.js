@@ -1,5 +1,5 @@
 // The words of the page's language: the server writes them into the page.
-const words = JSON.parse(document.getElementById("console-words").textContent);
+const { words, catalogue, sections } = JSON.parse(document.getElementById("console-words").textContent);
 
 // t is a text with its {places} filled in.
 export function t(key, places) {
@@ -10,7 +10,8 @@ export function t(key, places) {
 // n is a text that depends on a count.
 export const n = (key, count, places) => t(`${key}.${count === 1 ? "one" : "other"}`, { n: count.toLocaleString(), ...places });
 
-const catalogue = words["catalogue"] ?? {};
+// places are the sections of the specifications by rule, for each version.
+export const places = sections;
 
 // said is a text of the catalogue; empty: there is none. Parts in [[…]] stay only where all their {places} are known.
 export function said(key, places = {}) {

@@ -1,0 +1,138 @@
+// What the console's scripts decode, without a browser: packets and payloads, whole, in pieces, and broken.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+
+const config = JSON.parse(process.env.E2E);
+const require = createRequire(config.modules + "/");
+const { generate } = require("mqtt-packet");
+const scripts = new URL("../../static/js/console/", import.meta.url);
+const script = (name) => import(new URL(name, scripts));
+
+// What scripts look up in their page.
+globalThis.document = {
+  getElementById: () => ({ textContent: JSON.stringify({ words: {}, catalogue: { "trace.suback": "granted ({total})[[, at most {granted}]]" }, sections: {} }), dataset: {} }),
+  documentElement: { lang: "en" },
+};
+
+const { Frames } = await script("packets/frames.js");
+const { decode } = await script("packets/wire.js");
+const { Judge } = await script("packets/judge.js");
+
+// cut makes frames of bytes that come in pieces of a size.
+function cut(bytes, piece) {
+  const all = [];
+  const frames = new Frames();
+  for (let i = 0; i < bytes.length; i += piece) frames.feed(bytes.subarray(i, i + piece), (f) => all.push(f));
+  return all;
+}
+
+const frame = (...bytes) => cut(Uint8Array.from(bytes), 1000)[0];
+const codes = ({ breaches }) => breaches.map((b) => b.code);
+
+test("packets are cut whatever pieces they come in", () => {
+  const bytes = Buffer.concat([
+    generate({ cmd: "connect", protocolId: "MQTT", protocolVersion: 5, clean: true, clientId: "a", keepalive: 60, properties: { receiveMaximum: 7, userProperties: { a: ["1", "2"] } } }, { protocolVersion: 5 }),
+    generate({ cmd: "publish", topic: "a/b", payload: Buffer.alloc(40000, 7), qos: 1, messageId: 9, properties: { contentType: "x" } }, { protocolVersion: 5 }),
+    generate({ cmd: "pingreq" }),
+  ]);
+  for (const piece of [1, 2, 7, 1000, 1e6]) {
+    const [connect, publish, ping] = cut(new Uint8Array(bytes), piece);
+    assert.equal(decode(connect, 5, "out").packet.properties.receive_maximum, 7);
+    assert.deepEqual(decode(connect, 5, "out").packet.properties.user_properties, [["a", "1"], ["a", "2"]]);
+    const { packet, breaches } = decode(publish, 5, "out");
+    assert.equal(packet.topic, "a/b");
+    assert.equal(packet.id, 9);
+    assert.equal(packet.bytes, 40000);
+    assert.ok(publish.truncated && publish.raw.length <= 16384);
+    assert.deepEqual(breaches, []);
+    assert.equal(ping.length, 2);
+  }
+});
+
+test("what others write is read as they meant it", () => {
+  const cases = [
+    [5, "out", { cmd: "subscribe", messageId: 3, subscriptions: [{ topic: "a/#", qos: 2, nl: true, rap: true, rh: 1 }], properties: { subscriptionIdentifier: 300 } },
+      (p) => p.filters[0].no_local && p.filters[0].retain_as_published && p.filters[0].retain_handling === 1 && p.properties.subscription_identifiers[0] === 300],
+    [4, "out", { cmd: "subscribe", messageId: 3, subscriptions: [{ topic: "a", qos: 1 }, { topic: "b", qos: 0 }] }, (p) => p.filters.length === 2 && p.filters[0].qos === 1],
+    [4, "in", { cmd: "suback", messageId: 3, granted: [1, 128] }, (p) => p.codes.join() === "1,128"],
+    [5, "in", { cmd: "connack", reasonCode: 0, sessionPresent: true, properties: { maximumQoS: 1, retainAvailable: false } }, (p) => p.present && p.properties.maximum_qos === 1 && p.properties.retain_available === false],
+    [5, "in", { cmd: "disconnect", reasonCode: 0x8e, properties: { reasonString: "other" } }, (p) => p.code === 0x8e && p.properties.reason_string === "other"],
+    [5, "in", { cmd: "puback", messageId: 5, reasonCode: 0x10 }, (p) => p.id === 5 && p.code === 0x10],
+    [4, "in", { cmd: "puback", messageId: 5 }, (p) => p.id === 5 && p.code === 0],
+    [5, "out", { cmd: "unsubscribe", messageId: 5, unsubscriptions: ["a", "b"] }, (p) => p.filters.join() === "a,b"],
+    [3, "out", { cmd: "connect", protocolId: "MQIsdp", protocolVersion: 3, clean: true, clientId: "a", keepalive: 1, username: "u", password: Buffer.from("p"), will: { topic: "w", payload: Buffer.from("x"), qos: 1, retain: true } },
+      (p) => p.version === 3 && p.will.topic === "w" && p.will.retain && p.username === "u" && p.password === true],
+  ];
+  for (const [version, dir, packet, right] of cases) {
+    const [f] = cut(new Uint8Array(generate(packet, { protocolVersion: version })), 3);
+    const got = decode(f, version, dir);
+    assert.ok(got.packet && right(got.packet), `${packet.cmd}: ${JSON.stringify(got)}`);
+    assert.deepEqual(got.breaches, [], packet.cmd);
+  }
+});
+
+test("mistakes are named", () => {
+  assert.deepEqual(codes(decode(frame(0x36, 2, 0, 0), 4, "in")), ["qos"]);
+  assert.deepEqual(codes(decode(frame(0x38, 3, 0, 1, 0x61), 4, "in")), ["dup"]);
+  assert.deepEqual(codes(decode(frame(0x30, 4, 0, 2, 0x61, 0x23), 4, "in")), ["wildcard"]);
+  assert.deepEqual(codes(decode(frame(0x30, 4, 0, 2, 0xc3, 0x28), 4, "in")), ["not_utf8"]);
+  assert.deepEqual(codes(decode(frame(0x80, 6, 0, 1, 0, 1, 0x61, 0), 4, "out")), ["flags"]);
+  assert.deepEqual(codes(decode(frame(0x82, 6, 0, 0, 0, 1, 0x61, 0), 4, "out")), ["zero"]);
+  assert.deepEqual(codes(decode(frame(0x20, 3, 1, 0x87, 0), 5, "in")), ["session"]);
+  assert.deepEqual(codes(decode(frame(0x40, 1, 0), 4, "in")), ["missing"]);
+  assert.equal(decode(frame(0x40, 1, 0), 4, "in").packet, null);
+  assert.deepEqual(codes(decode(frame(0xd0, 1, 0), 4, "in")), ["trailing"]);
+  assert.deepEqual(codes(decode(frame(0x10, 0), 4, "in")), ["packet"]);
+  const endless = cut(Uint8Array.from([0x30, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]), 1);
+  assert.ok(endless.length === 1 && endless[0].broken);
+});
+
+test("answers are joined with what they answer, and the order of packets is judged", () => {
+  const judge = new Judge();
+  let seq = 0;
+  const see = (dir, packet) => judge.see(dir, packet.type, 10, packet, { seq: ++seq, at: seq * 10 });
+  const rules = (verdict) => verdict.warnings.map((w) => w.rule);
+  assert.deepEqual(rules(see("out", { type: "CONNECT", version: 5, clean: true, keepAlive: 60 })), []);
+  assert.equal(see("in", { type: "CONNACK", code: 0, properties: { maximum_qos: 1, receive_maximum: 1 } }).answers, 1);
+  assert.deepEqual(rules(see("out", { type: "PUBLISH", topic: "a", qos: 2, id: 1 })), ["maximum_qos"]);
+  const rec = see("in", { type: "PUBREC", id: 1, code: 0 });
+  assert.deepEqual([rec.answers, rec.took], [3, 10]);
+  assert.equal(see("out", { type: "PUBREL", id: 1, code: 0 }).answers, 4);
+  assert.deepEqual(rules(see("out", { type: "PUBLISH", topic: "a", qos: 1, id: 2 })), ["receive_maximum"]);
+  assert.equal(see("in", { type: "PUBCOMP", id: 1, code: 0 }).answers, 5);
+  assert.deepEqual(rules(see("in", { type: "PUBACK", id: 99, code: 0 })), ["unknown_id"]);
+  assert.deepEqual(rules(see("in", { type: "PINGRESP" })), ["pong"]);
+  assert.deepEqual(rules(see("out", { type: "SUBSCRIBE", id: 2, filters: [{ filter: "a" }] })), ["id_in_use"]);
+  assert.deepEqual(rules(see("in", { type: "SUBACK", id: 2, codes: [0, 0] })), ["codes"]);
+});
+
+test("optional parts of a text stay only where they are known", async () => {
+  const { said } = await script("words.js");
+  assert.equal(said("trace.suback", { total: 1, granted: 0 }), "granted (1), at most 0");
+  assert.equal(said("trace.suback", { total: 2, granted: "" }), "granted (2)");
+  assert.equal(said("trace.none"), "");
+});
+
+test("filters match as the specification says", async () => {
+  const { matches, flaw } = await script("topics.js");
+  for (const [filter, topic, want] of [["a/#", "a", true], ["a/#", "a/b/c", true], ["#", "$SYS/x", false], ["$SYS/#", "$SYS/x", true], ["+/b", "a/b", true], ["+", "a/b", false], ["a/+", "a/", true], ["$share/g/a/+", "a/b", true], ["a", "A", false]]) {
+    assert.equal(matches(filter, topic), want, `${filter} ${topic}`);
+  }
+  for (const [filter, want] of [["a/b", ""], ["", "filter.empty"], ["a/#/b", "filter.hash"], ["a+", "filter.plus"], ["$share/g", "filter.share"], ["#", ""]]) assert.equal(flaw(filter), want, filter);
+});
+
+test("a ring keeps the newest within its bounds", async () => {
+  const { Ring } = await script("ring.js");
+  const ring = new Ring(3, 100);
+  for (let i = 0; i < 10; i++) ring.push({ i }, 10);
+  assert.deepEqual([...ring].map((e) => e.i), [7, 8, 9]);
+  ring.push({ i: 10 }, 90);
+  assert.deepEqual([...ring].map((e) => e.i), [9, 10]);
+  assert.equal(ring.at(0), undefined);
+  assert.equal(ring.at(10).i, 10);
+  ring.push({ i: 11 }, 1000); // larger than all of it
+  assert.deepEqual([...ring].map((e) => e.i), [11]);
+  ring.clear();
+  assert.equal(ring.bytes, 0);
+});
