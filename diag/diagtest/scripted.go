@@ -98,6 +98,17 @@ func (b *ScriptedPeer) Retain(topic string, payload []byte) {
 	b.retained[topic] = payload
 }
 
+// Clients lists the client ids of the sessions that are open now.
+func (b *ScriptedPeer) Clients() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var ids []string
+	for s := range b.sessions {
+		ids = append(ids, s.client.ClientID)
+	}
+	return ids
+}
+
 // Publish sends a message to the subscribers as another client would.
 func (b *ScriptedPeer) Publish(topic string, qos byte, payload []byte) {
 	b.route(nil, &v5.Publish{Topic: topic, QoS: qos, Payload: payload}, PublishAnswer{})
@@ -509,7 +520,13 @@ func (s *session) publish(p *v5.Publish) bool {
 	case Silence:
 		return true
 	case Close:
-		s.end(answer.Code)
+		if answer.Code != 0 && s.client.Level >= 5 {
+			// Closed with messages unread, the connection would be reset and the DISCONNECT perhaps lost.
+			s.send(&v5.Disconnect{ReasonCode: answer.Code, Properties: &v5.Properties{}})
+			s.stream.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+			io.Copy(io.Discard, s.stream)
+		}
+		s.stream.Close()
 		return false
 	case Cut:
 		Reset(s.base)

@@ -120,3 +120,28 @@ func TestBurstOnHealthyBrokers(t *testing.T) {
 		})
 	}
 }
+
+// A deep run bursts with every QoS; nothing of it alarms on a healthy broker, over any transport.
+func TestDeepTrafficOnHealthyBrokers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("deep runs of every transport")
+	}
+	for _, make := range diagtest.AllBrokers {
+		t.Run(make.Name, func(t *testing.T) {
+			broker := make.Start(t)
+			for _, url := range broker.URLs() {
+				report := diagnose(t, diag.TargetInput{URL: url, Username: broker.Username, Password: diag.NewSecret(broker.Password),
+					TLS: diag.TLSInput{CAPEM: broker.CAPEM}}, diag.PlanInput{Depth: "deep"}, nil)
+				for _, f := range report.Findings {
+					if f.Layer == diag.LayerMsg && f.Severity != diag.SeverityInfo {
+						t.Errorf("%s: concludes %s", url, f.Code)
+					}
+				}
+				wholeBurst(t, report)
+				if n := len(burstsOf(t, report, "msg.burst")); n != 3 {
+					t.Errorf("%s: %d bursts", url, n)
+				}
+			}
+		})
+	}
+}
