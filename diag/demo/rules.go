@@ -13,7 +13,14 @@ type rules struct{ mochi.HookBase }
 func (*rules) ID() string { return "mqttdoctor-demo" }
 
 func (*rules) Provides(what byte) bool {
-	return what == mochi.OnConnectAuthenticate || what == mochi.OnACLCheck || what == mochi.OnPublish
+	return what == mochi.OnConnectAuthenticate || what == mochi.OnACLCheck || what == mochi.OnPublish || what == mochi.OnSessionEstablish
+}
+
+// OnSessionEstablish keeps the library from counting what a client may have unacknowledged: to see what comes next for one that
+// may have more, it takes a read lock that it holds already, and hangs for good as soon as somebody waits to write in between
+// (inflight.go of 2.7.9, NextImmediate). Clients then get messages beyond their Receive Maximum, which ours never comes near.
+func (*rules) OnSessionEstablish(client *mochi.Client, _ packets.Packet) {
+	client.State.Inflight.ResetSendQuota(0)
 }
 
 // OnConnectAuthenticate lets everybody in but on the listener that wants a password.
