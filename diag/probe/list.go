@@ -23,7 +23,7 @@ func IDs() []diag.ProbeID {
 func afterAll(all []diag.Probe) []diag.Probe {
 	i := slices.IndexFunc(all, func(p diag.Probe) bool { return p.ID == checkWatch })
 	for _, p := range all {
-		if p.ID != checkWatch {
+		if p.ID != checkWatch && !slices.Contains(p.Needs, checkWatch) {
 			all[i].Needs = append(all[i].Needs, p.ID)
 		}
 	}

@@ -48,7 +48,11 @@ func watchLanes(length, asked time.Duration, own bool) []laneSetting {
 	}
 	shorter = shorter[max(0, len(shorter)-searchShorter):]
 	longer = longer[:min(len(longer), searchLonger)]
-	for _, k := range slices.Concat(shorter, longer) {
+	others := slices.Concat(shorter, longer)
+	if len(others) == 0 { // a short watch
+		others = append(others, max(handy(length/4), leastPause))
+	}
+	for _, k := range others {
 		lanes = append(lanes, laneSetting{role: diag.LaneSearch, keepAlive: k, pause: k})
 	}
 	return lanes

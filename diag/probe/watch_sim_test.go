@@ -358,6 +358,7 @@ func TestWatchNamesTheTimer(t *testing.T) {
 		{"healthy", &simBroker{}, 180, 60, false, calm},
 		{"healthy, short", &simBroker{}, 30, 60, false, calm},
 		{"healthy, shortest", &simBroker{}, 1, 60, false, calm},
+		{"idle 4 s in 16 s", &simBroker{idle: 4 * time.Second}, 16, 60, false, idleAt(4, 3, 3, true)},
 		{"healthy, no keep alive", &simBroker{}, 600, 0, false, calm},
 		{"healthy, a day", &simBroker{enforce: true}, 86400, 60, false, calm},
 		{"healthy, own id", &simBroker{enforce: true}, 600, 60, true, calm},
