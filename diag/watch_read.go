@@ -287,8 +287,14 @@ func (r *watchReader) idle() *IdleLimit {
 // idleAbove looks at the ends after at least so long a quiet.
 func (r *watchReader) idleAbove(least time.Duration) *IdleLimit {
 	quiet := r.rest(func(d Drop) bool { return d.Quiet >= max(least, leastQuiet) && !r.busyDropped(d, least) })
+	// Once may be chance; but where only connections ended that were quiet for longer than the asked one ever is, nothing is
+	// claimed of that one.
+	enough := 1
+	if slices.ContainsFunc(quiet, func(i int) bool { return r.o.Lanes[r.o.Drops[i].Lane].Role == LaneAsked }) {
+		enough = 2
+	}
 	l := &IdleLimit{}
-	if !r.exactly(l, quiet) && !r.between(l, quiet) || !r.busierLived(l.After) {
+	if !r.exactly(l, quiet, enough) && !r.between(l, quiet, enough) || !r.busierLived(l.After) {
 		return nil
 	}
 	// Where connections with traffic end as well, some of the quiet ones end after similar times by chance.
@@ -314,14 +320,14 @@ func (r *watchReader) survivals(limit time.Duration) int {
 }
 
 // exactly: the end itself was seen, after the same time each time.
-func (r *watchReader) exactly(l *IdleLimit, quiet []int) bool {
+func (r *watchReader) exactly(l *IdleLimit, quiet []int, enough int) bool {
 	var seen []time.Duration
 	for _, i := range quiet {
 		if d := r.o.Drops[i]; !d.AtPing {
 			seen = append(seen, d.Quiet)
 		}
 	}
-	if len(seen) < 2 {
+	if len(seen) < enough {
 		return false
 	}
 	timer := medianOf(seen)
@@ -333,11 +339,11 @@ func (r *watchReader) exactly(l *IdleLimit, quiet []int) bool {
 		case !d.AtPing && near(d.Quiet, timer):
 			exact++
 			fit = append(fit, i)
-		case d.AtPing && d.Quiet >= timer: // its end was not heard of, and found later
+		case d.AtPing && (d.Quiet >= timer || near(d.Quiet, timer)): // its end was not heard of, and found later
 			fit = append(fit, i)
 		}
 	}
-	if exact < 2 || 3*exact < 2*len(seen) {
+	if exact < enough || 3*exact < 2*len(seen) {
 		return false
 	}
 	l.Drops, l.After, l.Exact = fit, timer, true
@@ -345,8 +351,8 @@ func (r *watchReader) exactly(l *IdleLimit, quiet []int) bool {
 }
 
 // between: the end was found by pings, each after a longer quiet than any that was survived.
-func (r *watchReader) between(l *IdleLimit, quiet []int) bool {
-	if len(quiet) < 2 {
+func (r *watchReader) between(l *IdleLimit, quiet []int, enough int) bool {
+	if len(quiet) < enough {
 		return false
 	}
 	noticed := 0

@@ -61,10 +61,10 @@ func TestWatch(t *testing.T) {
 	intrusive.Intrusive, intrusive.Exclude = true, []string{"mqtt.limit", "mqtt.hold_id"}
 	suggest := func(s string) string { return `{"keepalive_s":` + s + `}` }
 	scenarios := []scenario{
-		{name: "idle, closed", peer: behind(diagtest.FlowLimits{Idle: 4 * time.Second}), plan: watching(16 * time.Second), in: keepAlive(60),
-			want: "mqtt.idle_disconnect", suggest: suggest("3"), check: idleAfter(4 * time.Second)},
-		{name: "idle, reset", peer: behind(diagtest.FlowLimits{Idle: 4 * time.Second, End: diagtest.FlowRST}), plan: watching(16 * time.Second), in: keepAlive(0),
-			want: "mqtt.idle_disconnect", suggest: suggest("3"), check: idleAfter(4 * time.Second)},
+		{name: "idle, closed", peer: behind(diagtest.FlowLimits{Idle: 4500 * time.Millisecond}), plan: watching(16 * time.Second), in: keepAlive(60),
+			want: "mqtt.idle_disconnect", suggest: suggest("4"), check: idleAfter(4500 * time.Millisecond)},
+		{name: "idle, reset", peer: behind(diagtest.FlowLimits{Idle: 4500 * time.Millisecond, End: diagtest.FlowRST}), plan: watching(16 * time.Second), in: keepAlive(0),
+			want: "mqtt.idle_disconnect", suggest: suggest("4"), check: idleAfter(4500 * time.Millisecond)},
 		{name: "idle above the keep alive", peer: behind(diagtest.FlowLimits{Idle: 6 * time.Second}), plan: watching(14 * time.Second), in: keepAlive(3)},
 		{name: "young age", peer: behind(diagtest.FlowLimits{Lifetime: 4 * time.Second, End: diagtest.FlowRST}), plan: watching(12 * time.Second), want: "mqtt.kicked_after_connect"},
 		{name: "all at once", peer: behind(diagtest.FlowLimits{Every: 4 * time.Second}), plan: watching(15 * time.Second), want: "mqtt.unstable", variant: "together",
@@ -83,8 +83,8 @@ func TestWatch(t *testing.T) {
 	}
 	if long() {
 		scenarios = append(scenarios,
-			scenario{name: "idle, and what is suggested", peer: behind(diagtest.FlowLimits{Idle: 4 * time.Second}), plan: watching(20 * time.Second), in: keepAlive(60),
-				want: "mqtt.idle_disconnect", suggest: suggest("3")},
+			scenario{name: "idle, and what is suggested", peer: behind(diagtest.FlowLimits{Idle: 8 * time.Second}), plan: watching(30 * time.Second), in: keepAlive(60),
+				want: "mqtt.idle_disconnect", suggest: suggest("6")},
 			scenario{name: "idle, forgotten", peer: behind(diagtest.FlowLimits{Idle: 12 * time.Second, End: diagtest.FlowForget}), plan: watching(45 * time.Second), in: keepAlive(20),
 				want: "mqtt.idle_disconnect", variant: "between", suggest: suggest("10")},
 			scenario{name: "age", peer: behind(diagtest.FlowLimits{Lifetime: 11 * time.Second}), plan: watching(30 * time.Second), want: "mqtt.lifetime_limit"},

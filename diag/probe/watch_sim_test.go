@@ -381,6 +381,9 @@ func TestWatchNamesTheTimer(t *testing.T) {
 		{"idle 300 s that does not matter", &simBroker{idle: 300 * time.Second}, 3600, 60, false, func(_ *diag.ConnectionWatch, r result) bool {
 			return r.Idle != nil && !r.Idle.Asked && r.Incidents() == 0
 		}},
+		{"a silent connection that is found dead at the end", &simBroker{idle: 20 * time.Second, how: simForget}, 60, 15, false, func(o *diag.ConnectionWatch, r result) bool {
+			return o.DropCount > 0 && r.Incidents() == 0 && (r.Idle == nil || !r.Idle.Asked)
+		}},
 		{"age 60 s", &simBroker{lifetime: time.Minute}, 180, 60, false, lifetimeAt(60)},
 		{"age 20 s in 30 s", &simBroker{lifetime: 20 * time.Second, how: simRST}, 30, 60, false, lifetimeAt(20)},
 		{"age half an hour", &simBroker{lifetime: 30 * time.Minute, code: 0x98}, 7200, 60, false, lifetimeAt(1800)},
