@@ -65,6 +65,9 @@ func connectLevel(raw []byte) byte {
 // the form of 5, so that the broker has one logic.
 func decode(level byte, raw []byte) (*v5.ControlPacket, error) {
 	if level >= 5 {
+		if bytes.Equal(raw, []byte{v5.DISCONNECT << 4, 0}) { // reason code 0 may be left out (MQTT 5.0 3.14.2.1); the codec wants it
+			raw = []byte{v5.DISCONNECT << 4, 1, 0}
+		}
 		return v5.ReadPacket(bytes.NewReader(raw))
 	}
 	packet, err := v3.ReadPacket(bytes.NewReader(raw))

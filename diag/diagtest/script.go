@@ -32,6 +32,10 @@ type Script struct {
 	NoRetain bool
 	// RetainExactOnly gives retained messages to subscriptions without wildcards alone, as RabbitMQ does.
 	RetainExactOnly bool
+	// Kept says what becomes of sessions that are to outlast their connection; nil: none of them does.
+	Kept *KeptScript
+	// OnWill tells whether a will is published; nil: always. cut: the client left without a DISCONNECT.
+	OnWill func(client Connect, cut bool) bool
 	// WS puts the broker behind a WebSocket upgrade.
 	WS *WSScript
 }

@@ -25,6 +25,7 @@ type ScriptedPeer struct {
 	mu            sync.Mutex
 	sessions      map[*session]struct{}
 	retained      map[string][]byte
+	kept          map[string]*keptSession // by client id
 	late          lateQueue
 	connects      []Connect
 	messages      []Message
@@ -34,7 +35,7 @@ type ScriptedPeer struct {
 // ScriptedBroker starts a broker for MQTT 3.1, 3.1.1 and 5 that follows script, with TLS by [WithTLS].
 func ScriptedBroker(t testing.TB, script Script, options ...PeerOption) *ScriptedPeer {
 	t.Helper()
-	b := &ScriptedPeer{script: script, sessions: map[*session]struct{}{}, retained: map[string][]byte{}}
+	b := &ScriptedPeer{script: script, sessions: map[*session]struct{}{}, retained: map[string][]byte{}, kept: map[string]*keptSession{}}
 	handle, scheme := b.serve, "mqtt"
 	if script.WS != nil {
 		handle, scheme = func(conn net.Conn) { serveHTTP(conn, http.HandlerFunc(b.upgrade)) }, "ws"
@@ -161,6 +162,8 @@ type session struct {
 	base   net.Conn // the TCP or TLS connection below
 	client Connect
 	will   *v5.Publish // nil: none, or no longer wanted
+	expiry uint32      // seconds, MQTT 5
+	left   bool        // in order, with DISCONNECT
 
 	writing sync.Mutex
 
@@ -314,6 +317,7 @@ func (s *session) connect(raw []byte, header http.Header) bool {
 		Raw: raw, TLS: tlsState(s.base), Header: header}
 	if p.Properties.SessionExpiryInterval != nil {
 		s.client.SessionExpiry = *p.Properties.SessionExpiryInterval
+		s.expiry = s.client.SessionExpiry
 	}
 	if p.WillFlag {
 		s.client.WillTopic = p.WillTopic
@@ -359,8 +363,12 @@ func (s *session) connect(raw []byte, header http.Header) bool {
 	if b.script.Properties != nil {
 		b.script.Properties(connack.Properties)
 	}
+	waiting := b.resume(s, connack)
 	b.add(s)
 	s.send(connack)
+	for _, p := range waiting {
+		s.deliver(p)
+	}
 	return true
 }
 
@@ -384,7 +392,8 @@ func (b *ScriptedPeer) remove(s *session) {
 	b.mu.Lock()
 	delete(b.sessions, s)
 	b.mu.Unlock()
-	if s.will != nil {
+	b.keep(s)
+	if s.will != nil && (b.script.OnWill == nil || b.script.OnWill(s.client, !s.left)) {
 		b.route(s, s.will, PublishAnswer{})
 	}
 }
@@ -447,6 +456,10 @@ func (s *session) handle(packet *v5.ControlPacket) bool {
 	case *v5.Disconnect:
 		if p.ReasonCode != v5.DisconnectDisconnectWithWillMessage {
 			s.will = nil
+		}
+		s.left = true
+		if p.Properties != nil && p.Properties.SessionExpiryInterval != nil {
+			s.expiry = *p.Properties.SessionExpiryInterval
 		}
 		return false
 	case *v5.Connect:
@@ -561,6 +574,9 @@ func (b *ScriptedPeer) route(from *session, p *v5.Publish, answer PublishAnswer)
 		} else {
 			b.retained[p.Topic] = payload
 		}
+	}
+	if b.script.Kept != nil {
+		b.queueLocked(p, payload)
 	}
 	sessions := slices.Collect(maps.Keys(b.sessions))
 	b.mu.Unlock()

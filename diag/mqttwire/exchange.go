@@ -232,6 +232,10 @@ func (s *session) Ping(ctx context.Context) (time.Duration, *Failure) {
 const settleBound = time.Second
 
 func (s *session) Disconnect(ctx context.Context) *Failure {
+	return s.DisconnectWith(ctx, Disconnection{})
+}
+
+func (s *session) DisconnectWith(ctx context.Context, how Disconnection) *Failure {
 	s.mu.Lock()
 	settled := s.settled
 	s.mu.Unlock()
@@ -247,7 +251,7 @@ func (s *session) Disconnect(ctx context.Context) *Failure {
 		s.mu.Lock()
 		s.leaving = true // the server's closing is then our doing
 		s.mu.Unlock()
-		return s.write([]byte{byte(DISCONNECT) << 4, 0}) // reason code 0 may be left out (MQTT 5.0 3.14.2.1)
+		return s.write(how.packet(s.version))
 	})
 	_ = s.Close()
 	return failure

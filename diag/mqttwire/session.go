@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	v5 "github.com/eclipse/paho.golang/packets"
 )
 
 // Subscription is one filter of a SUBSCRIBE (MQTT 5.0 3.8.3). NoLocal and the retain options are of MQTT 5 alone.
@@ -130,6 +132,22 @@ type Stats struct {
 	Breaches []*ErrMalformed
 }
 
+// Disconnection is what a DISCONNECT of MQTT 5 says (MQTT 5.0 3.14).
+type Disconnection struct {
+	Code byte // 0x04: publish the will all the same
+	// SessionExpiry, where not nil, replaces what the CONNECT asked for; where that was 0 it may not be more
+	// (MQTT 5.0 3.14.2.2.2).
+	SessionExpiry *uint32
+}
+
+// packet encodes it. Reason code 0 may be left out (MQTT 5.0 3.14.2.1).
+func (d Disconnection) packet(v Version) []byte {
+	if v != V5 || d == (Disconnection{}) {
+		return []byte{byte(DISCONNECT) << 4, 0}
+	}
+	return encode5(&v5.Disconnect{ReasonCode: d.Code, Properties: &v5.Properties{SessionExpiryInterval: d.SessionExpiry}})
+}
+
 // Session is an accepted connection. Every method may be called by several goroutines at once.
 //
 // A *Failure means that an exchange has no answer. An answer that refuses is an answer: its codes are in the result.
@@ -172,6 +190,8 @@ type Session interface {
 	// Disconnect sends DISCONNECT once what was received has been acknowledged, and ends the session; the server then
 	// discards the will (MQTT 5.0 3.14.4).
 	Disconnect(ctx context.Context) *Failure
+	// DisconnectWith is Disconnect that says more, in MQTT 5; before, it is Disconnect.
+	DisconnectWith(ctx context.Context, how Disconnection) *Failure
 	// Close ends the connection without a word, so that the server publishes the will. It returns when all goroutines of the
 	// session have ended.
 	Close() error

@@ -7,7 +7,7 @@ import (
 )
 
 // All lists every probe in display order: the layers' order, and inside a layer that of its own list.
-var All = afterAll(slices.Concat(dnsProbes, tcpProbes, tlsProbes, wsProbes, peerProbes, mqttProbes, msgProbes))
+var All = afterAll(slices.Concat(dnsProbes, tcpProbes, tlsProbes, wsProbes, peerProbes, mqttProbes, msgProbes, awayProbes))
 
 // IDs lists the ids of every probe.
 func IDs() []diag.ProbeID {

@@ -45,7 +45,7 @@ func connectMQTT(ctx context.Context, env *diag.Env, r route, conn net.Conn, sec
 		// A temporary client leaves no session behind, whatever the user's keeps.
 		opts.SessionExpiry = uint32(t.SessionExpiry.Seconds())
 	} else {
-		opts.CleanStart, o.CleanStart = true, true
+		opts.CleanStart, o.CleanStart = !r.MQTT.Kept, !r.MQTT.Kept
 	}
 	if r.MQTT.Credentials && t.Credentials() {
 		if mayShowCredentials(t, r, secured) {

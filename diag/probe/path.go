@@ -49,12 +49,14 @@ type wsOffer struct {
 
 // mqttOffer is what a CONNECT says.
 type mqttOffer struct {
-	Version      diag.Version // not auto
-	OwnClientID  bool         // the user's
-	ClientID     string       // where it is not the user's; empty: a temporary one
-	Credentials  bool         // the user's, if any
-	KeepAliveS   int
-	CleanStart   bool
+	Version     diag.Version // not auto
+	OwnClientID bool         // the user's
+	ClientID    string       // where it is not the user's; empty: a temporary one
+	Credentials bool         // the user's, if any
+	KeepAliveS  int
+	CleanStart  bool
+	// Kept leaves clean start off beside a temporary client id; in MQTT 5 SessionExpiryS goes with it. Whoever sets it ends the session.
+	Kept         bool
 	Will         *mqttwire.Will
 	PaddingBytes int // user property bytes that make the CONNECT longer
 	// SessionExpiryS is asked for beside a temporary client id, and EmptyClientID in its place; ResponseInfo asks for Response

@@ -75,7 +75,7 @@ func withoutAnswer(c *diag.MQTTConnect) bool {
 	return c.Code < 0 && c.Outcome.Ended() && len(c.First) == 0
 }
 
-var mqttRules = slices.Concat(connectRules, sessionRules, watchRules)
+var mqttRules = slices.Concat(connectRules, sessionRules, watchRules, keptRules)
 
 // connectRules are about the CONNECT and its answer.
 var connectRules = []diag.Rule{
