@@ -110,6 +110,10 @@ type TrustFact struct {
 	// CompletedBy is where a missing intermediate was found that makes a path: "aia", "given", "system"; empty: none.
 	CompletedBy string `json:"completed_by,omitempty"`
 	MissingName string `json:"missing_name,omitempty"` // the missing certificate's subject
+	// Objection is what a verifier minds about the one path there is, its dates, the name and the leaf's own usage apart: an
+	// authority above that may not sign so. IssuerUsage: it is that one of them is not for servers.
+	Objection   string `json:"objection,omitempty"`
+	IssuerUsage bool   `json:"issuer_usage,omitempty"`
 	// PathNow: the path that holds is also valid at Now for every certificate on it.
 	PathNow bool   `json:"path_now"`
 	Error   string `json:"error,omitempty"` // the verifier's words for the asked configuration

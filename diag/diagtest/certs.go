@@ -51,7 +51,14 @@ func (ca *CA) ExpiredIntermediate(t testing.TB, name string) *CA {
 	return newCA(t, name, ca, time.Now().AddDate(-1, 0, 0), time.Now().Add(-time.Hour))
 }
 
-func newCA(t testing.TB, name string, parent *CA, notBefore, notAfter time.Time) *CA {
+// Restricted makes an authority below ca (nil: a root) whose certificate change may alter before it is signed: name
+// constraints, a path length, an extended key usage.
+func (ca *CA) Restricted(t testing.TB, name string, change func(*x509.Certificate)) *CA {
+	t.Helper()
+	return newCA(t, name, ca, time.Now().Add(-24*time.Hour), time.Now().AddDate(5, 0, 0), change)
+}
+
+func newCA(t testing.TB, name string, parent *CA, notBefore, notAfter time.Time, changes ...func(*x509.Certificate)) *CA {
 	t.Helper()
 	key := newECDSAKey(t)
 	template := &x509.Certificate{
@@ -62,6 +69,9 @@ func newCA(t testing.TB, name string, parent *CA, notBefore, notAfter time.Time)
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
+	}
+	for _, change := range changes {
+		change(template)
 	}
 	signer, signerKey := template, crypto.Signer(key)
 	if parent != nil {

@@ -40,8 +40,7 @@ func certFact(c *x509.Certificate) diag.CertFact {
 		PEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})),
 	}
 	f.SelfSigned = f.SelfIssued && signedBy(c, c)
-	f.ServerAuth = !f.HasEKU || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth) ||
-		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
+	f.ServerAuth = forServers(c)
 	for _, name := range c.DNSNames[:min(len(c.DNSNames), maxCertNames)] {
 		f.DNSNames = append(f.DNSNames, printable(name, 253))
 	}
@@ -53,6 +52,12 @@ func certFact(c *x509.Certificate) diag.CertFact {
 		f.KeyAlgorithm = c.PublicKeyAlgorithm.String()
 	}
 	return f
+}
+
+// forServers tells whether a certificate's extended key usage, if it has one, lets a server use it (RFC 5280 4.2.1.12).
+func forServers(c *x509.Certificate) bool {
+	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth) ||
+		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
 }
 
 func keyFact(key any) (algorithm string, bits int, curve string) {

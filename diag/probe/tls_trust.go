@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/hex"
+	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -72,6 +73,12 @@ func (t *trust) judge(name string) *diag.TrustFact {
 	var best *path
 	for i := range paths {
 		p := &paths[i]
+		if objection, usage := objectionTo(p.certs, t.now); objection != "" {
+			if p.given == f.GivenCA {
+				f.Objection, f.IssuerUsage = printable(objection, 300), usage
+			}
+			continue
+		}
 		f.GivenOK = f.GivenOK || p.given
 		f.SystemOK = f.SystemOK || !p.given
 		if p.given == f.GivenCA && (best == nil || (!t.validNow(best.certs) && t.validNow(p.certs))) {
@@ -79,6 +86,12 @@ func (t *trust) judge(name string) *diag.TrustFact {
 		}
 	}
 	f.Error = t.verifierSays(name, f.GivenCA)
+	if best != nil {
+		f.Objection, f.IssuerUsage = "", false
+	} else if f.IssuerUsage {
+		// For other purposes than a server's the path is a good one.
+		f.GivenOK, f.SystemOK = f.GivenOK || f.GivenCA, f.SystemOK || !f.GivenCA
+	}
 	if best == nil {
 		top := t.top(leaf)
 		f.Path = fingerprints(top)
@@ -189,6 +202,43 @@ func (t *trust) systemRoot(c *x509.Certificate) (*x509.Certificate, bool) {
 		}
 	}
 	return nil, false
+}
+
+// objectionTo is what the library's verifier minds about a path whose signatures hold, its dates apart: an authority that may
+// not sign for this name, or not so far down, or not for servers (usage). It is silent on paths whose certificates were never
+// valid together, and on what has findings of its own: the leaf's own usage, and signatures that are too weak.
+func objectionTo(certs []*x509.Certificate, now time.Time) (objection string, usage bool) {
+	at, until := now, certs[0].NotAfter
+	for _, c := range certs {
+		if c.NotAfter.Before(until) {
+			until = c.NotAfter
+		}
+	}
+	if at.After(until) {
+		at = until
+	}
+	for _, c := range certs {
+		if at.Before(c.NotBefore) {
+			at = c.NotBefore
+		}
+	}
+	if at.After(until) {
+		return "", false
+	}
+	opts := x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}
+	opts.Roots.AddCert(certs[len(certs)-1])
+	for _, c := range certs[1:] {
+		opts.Intermediates.AddCert(c)
+	}
+	var invalid x509.CertificateInvalidError
+	if _, err := certs[0].Verify(opts); errors.As(err, &invalid) && invalid.Reason != x509.Expired {
+		return err.Error(), false
+	}
+	opts.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	if _, err := certs[0].Verify(opts); errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage && forServers(certs[0]) {
+		return err.Error(), true
+	}
+	return "", false
 }
 
 func (t *trust) validNow(certs []*x509.Certificate) bool {

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,7 +109,8 @@ func workingName(v *diag.View) (string, bool) {
 // untrusted tells whether the client's settings lead to no root, whatever the dates and the name.
 func untrusted(h *diag.TLSHandshake) bool { return !h.Trust.Trusted() }
 
-func selfIssued(h *diag.TLSHandshake) bool { return h.Leaf().SelfIssued }
+// selfIssued is about the signature: an authority and a server's certificate may well bear the same name.
+func selfIssued(h *diag.TLSHandshake) bool { return h.Leaf().SelfSigned }
 
 func selfSigned(v *diag.View) diag.Verdict {
 	if none, ok := noChain(v); ok {
@@ -150,7 +152,10 @@ func unknownCA(v *diag.View) diag.Verdict {
 	}
 	f := certFinding(v, s, severity)
 	f.Args["issuer"], f.Args["fingerprint"] = rootName(s.Seen), topServed(s.Seen).SHA256
-	if s.Seen.Trust.MissingName != "" {
+	switch {
+	case s.Seen.Trust.Objection != "":
+		f.Variant, f.Args["error"] = "objection", s.Seen.Trust.Objection
+	case s.Seen.Trust.MissingName != "":
 		// The chain ends below a root, and what is missing may be an intermediate of a known one.
 		f.Variant, f.Confidence, f.Readings = "open_end", diag.Likely, []diag.Code{"tls.incomplete_chain"}
 	}
@@ -309,6 +314,9 @@ func wrongCA(v *diag.View) diag.Verdict {
 		return diag.Excluded(note)
 	}
 	h := s.Seen
+	if namedIntermediate(h) {
+		return diag.Excluded(diag.N("because.issuer_named_intermediate", "issuer", h.Trust.MissingName))
+	}
 	f := certFinding(v, s, severity)
 	f.Args["issuer"] = rootName(h)
 	f.Args["names"] = strings.Join(h.Trust.GivenSubjects, "; ")
@@ -319,6 +327,8 @@ func wrongCA(v *diag.View) diag.Verdict {
 			none := ""
 			f.Suggestion = &diag.Suggestion{TLS: &diag.TLSSuggestion{CAPEM: &none}}
 		}
+	case h.Trust.Objection != "":
+		f.Variant, f.Args["error"] = "objection", h.Trust.Objection
 	case slices.Contains(h.Trust.GivenSubjects, rootName(h)):
 		f.Variant = "other_key" // the same name, another key: an authority that was made anew
 	case h.Trust.MissingName != "":
@@ -336,7 +346,7 @@ func incompleteChain(v *diag.View) diag.Verdict {
 			return h.Trust.CompletedBy != ""
 		}
 		_, found := completing(v, diag.Sight[*diag.TLSHandshake]{Seen: h})
-		return found
+		return found || namedIntermediate(h)
 	}
 	s, severity, ok := faulty(v, gap)
 	if !ok {
@@ -358,21 +368,47 @@ func incompleteChain(v *diag.View) diag.Verdict {
 		f.Severity, f.Variant = diag.SeverityWarning, s.Seen.Trust.CompletedBy
 		return diag.Holds(f)
 	}
-	fetched, _ := completing(v, s)
+	fetched, found := completing(v, s)
+	if !found {
+		f.Variant, f.Confidence, f.Readings = "by_name", diag.Likely, []diag.Code{"tls.wrong_ca"}
+		f.Args["names"] = strings.Join(s.Seen.Trust.GivenSubjects, "; ")
+		return diag.Holds(f)
+	}
 	f.Args["url"], f.Args["subject"] = fetched.Seen.URL, fetched.Seen.Found[0].Subject
 	f.Evidence = append(f.Evidence, fetched.Step.Evidence...)
 	return diag.Holds(f)
+}
+
+// intermediateName is how operators call an authority that is no root, in its common name.
+var intermediateName = regexp.MustCompile(`(?i)\b(intermediate|inter(med)?|sub(ordinate)?|issuing|issuer|signing|mid(dle)?|zwischen\w*|intermédiaire)\b|中间|中級|下级`)
+
+// namedIntermediate tells whether the certificate that is missing calls itself an intermediate, and the client has a root of
+// its own for it to lead to: then it is more likely that the server leaves it out than that the CA file is the wrong one.
+func namedIntermediate(h *diag.TLSHandshake) bool {
+	return h.Trust.GivenCA && untrusted(h) && h.Trust.MissingName != "" && !slices.Contains(h.Trust.GivenSubjects, h.Trust.MissingName) &&
+		intermediateName.MatchString(commonNameOf(h.Trust.MissingName))
+}
+
+// commonNameOf is the CN of a name as RFC 4514 writes it.
+func commonNameOf(name string) string {
+	_, rest, _ := strings.Cut(name, "CN=")
+	cn, _, _ := strings.Cut(rest, ",")
+	return cn
 }
 
 func keyUsage(v *diag.View) diag.Verdict {
 	if none, ok := noChain(v); ok {
 		return none
 	}
-	s, severity, ok := faulty(v, func(h *diag.TLSHandshake) bool { return !h.Leaf().ServerAuth })
+	s, severity, ok := faulty(v, func(h *diag.TLSHandshake) bool { return !h.Leaf().ServerAuth || h.Trust.IssuerUsage })
 	if !ok {
 		return diag.Excluded(diag.N("because.server_auth"))
 	}
-	return diag.Holds(certFinding(v, s, severity))
+	f := certFinding(v, s, severity)
+	if s.Seen.Leaf().ServerAuth {
+		f.Variant = "issuer"
+	}
+	return diag.Holds(f)
 }
 
 func revoked(v *diag.View) diag.Verdict {

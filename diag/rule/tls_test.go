@@ -202,17 +202,17 @@ var tlsRuleCases = []tlsRuleCase{
 		steps:  []diag.Step{handshake(broker, expiredLeaf), connect(nil)}},
 	{name: "self-signed", root: "tls.self_signed",
 		steps: []diag.Step{handshake(broker, func(h *diag.TLSHandshake) {
-			h.Chain[0].SelfIssued, h.Trust.SystemOK = true, false
+			h.Chain[0].SelfSigned, h.Trust.SystemOK = true, false
 		}), connect(nil)}, ruledOut: []diag.Code{"tls.unknown_ca", "tls.wrong_ca", "tls.intercepted"}},
 	{name: "self-signed, and another CA file given", root: "tls.self_signed", target: givenCA,
 		steps: []diag.Step{handshake(broker, func(h *diag.TLSHandshake) {
-			h.Chain[0].SelfIssued, h.Trust.SystemOK, h.Trust.GivenCA = true, false, true
+			h.Chain[0].SelfSigned, h.Trust.SystemOK, h.Trust.GivenCA = true, false, true
 		}), connect(nil)}, ruledOut: []diag.Code{"tls.wrong_ca", "tls.unknown_ca"}},
 	{name: "self-signed, expired and for another name: the special before the general", root: "tls.cert_expired",
 		also: []diag.Code{"tls.self_signed", "tls.hostname_mismatch"},
 		steps: []diag.Step{handshake(broker, func(h *diag.TLSHandshake) {
 			expiredLeaf(h)
-			h.Chain[0].SelfIssued, h.Trust.SystemOK, h.Trust.NameOK = true, false, false
+			h.Chain[0].SelfSigned, h.Trust.SystemOK, h.Trust.NameOK = true, false, false
 		}), connect(nil)}},
 	{name: "private CA, nothing given", root: "tls.unknown_ca", confidence: diag.Certain,
 		steps:    []diag.Step{handshake(broker, privateCA), connect(nil)},
