@@ -141,6 +141,9 @@ func (p Page) Duration(ms float64) string {
 		return p.T("unit.s", "n", strconv.FormatFloat(ms/1000, 'f', 1, 64))
 	}
 	s := int(ms/1000 + 0.5)
+	if s >= 2*3600 {
+		return p.T("unit.h_min", "h", strconv.Itoa(s/3600), "min", strconv.Itoa(s%3600/60))
+	}
 	return p.T("unit.min_s", "min", strconv.Itoa(s/60), "s", strconv.Itoa(s%60))
 }
 

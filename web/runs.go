@@ -107,7 +107,7 @@ func (m *Runs) Start(ctx context.Context, by handlers.Actor, in diag.RunInput) (
 	r := &run{id: id, owner: archive.Owner{TokenHash: hashOf(token), CookieHash: hashOf(by.Owner)}, log: live.NewLog(m.now),
 		cancel: cancel, ended: make(chan struct{}),
 		header: diag.Report{Schema: diag.Schema, ID: id, State: diag.StateRunning, CreatedAt: now,
-			ExpiresAt: now.Add(m.retention), Lang: in.Lang, Target: plan.Target.Public(), Plan: plan.Options,
+			ExpiresAt: now.Add(plan.Options.Watch + m.retention), Lang: in.Lang, Target: plan.Target.Public(), Plan: plan.Options,
 			TimeoutS: plan.Options.Timeout.Seconds(), WatchS: int(plan.Options.Watch / time.Second), Checks: plan.IDs(),
 			Vantage: m.engine.Vantage}}
 	if err := m.store.Create(ctx, r.header, r.owner); err != nil {

@@ -24,6 +24,7 @@ type printer struct {
 	color    bool
 	target   diag.TargetInput
 	running  []string // titles of what runs, the newest last
+	progress string   // of the one that counts, such as "12/180 s"
 	shown    bool     // the line of what runs stands there
 }
 
@@ -58,7 +59,13 @@ func (p *printer) event(e diag.Event) {
 	switch e.Type {
 	case diag.EventStepStarted:
 		p.running = append(p.running, title)
+	case diag.EventStepProgress:
+		if !p.terminal || e.Total <= 0 {
+			return
+		}
+		p.progress = fmt.Sprintf("%d/%d %s", e.Done, e.Total, word("unit."+e.Unit, p.lang))
 	case diag.EventStepFinished:
+		p.progress = ""
 		for i, running := range p.running {
 			if running == title {
 				p.running = append(p.running[:i], p.running[i+1:]...)
@@ -121,6 +128,9 @@ func (p *printer) showRunning() {
 	}
 	const width = 70 // a line that wraps could not be written over
 	text := []rune("… " + p.running[len(p.running)-1])
+	if p.progress != "" {
+		text = []rune("… " + p.progress + "  " + p.running[len(p.running)-1])
+	}
 	fmt.Fprint(p.out, p.dim(string(text[:min(len(text), width)])))
 	p.shown = true
 }
