@@ -38,6 +38,30 @@ func TestParsePlanDefaults(t *testing.T) {
 	}
 }
 
+func TestDropsAreWatchedForAWhileUnlessToldOtherwise(t *testing.T) {
+	for _, c := range []struct {
+		in   PlanInput
+		want time.Duration
+	}{
+		{PlanInput{}, 0},
+		{PlanInput{Depth: "deep"}, 0},
+		{PlanInput{Symptom: "slow"}, 0},
+		{PlanInput{Symptom: "drops", Depth: "quick"}, 0},
+		{PlanInput{Symptom: "drops"}, 30 * time.Second},
+		{PlanInput{Symptom: "drops", Depth: "deep"}, 3 * time.Minute},
+		{PlanInput{Symptom: "drops", WatchS: new(0)}, 0},
+		{PlanInput{Symptom: "slow", WatchS: new(24 * 3600)}, 24 * time.Hour},
+	} {
+		p, err := ParsePlan(c.in, nil)
+		if err != nil || p.Watch != c.want {
+			t.Errorf("%+v: %v, %v", c.in, p.Watch, err)
+		}
+		if d, without := (Plan{Options: p}).Deadline(), (Plan{Options: PlanOptions{Timeout: p.Timeout, Depth: p.Depth}}).Deadline(); d < without+c.want || c.want == 0 && d != without {
+			t.Errorf("%+v: a deadline of %v", c.in, d)
+		}
+	}
+}
+
 func TestMakePlanChoosesByDepthSymptomAndWish(t *testing.T) {
 	all := []Probe{
 		{ID: "quick", Depth: DepthQuick},
