@@ -91,6 +91,8 @@ type BurstRun struct {
 	// Rate is what was aimed at with PaceAtARate, per second. Tried are the faster rates that did not go through whole before.
 	Rate  float64   `json:"rate,omitempty"`
 	Tried []float64 `json:"tried,omitempty"`
+	// SentBefore is how many messages those took.
+	SentBefore int `json:"sent_before,omitempty"`
 	// Window is how many messages were unacknowledged at most (MQTT 5.0 4.9); 0 at QoS 0.
 	Window int `json:"window,omitempty"`
 

@@ -60,6 +60,7 @@ type ClientPair struct {
 	// Lone messages were sent one at a time, each after the one before had arrived: with no queue before them, they show what
 	// path and broker need. Sorted; those that did not come are missing.
 	LoneCount int             `json:"lone_count"`
+	LoneBytes int             `json:"lone_bytes"` // of each payload
 	Lone      []time.Duration `json:"lone,omitempty"`
 	Waited    time.Duration   `json:"waited,omitempty"` // for a message that did not come
 	// What the CONNACK announced; nil: nothing, which means 65,535 and 2 (MQTT 5.0 3.2.2.3.3, 3.2.2.3.4).

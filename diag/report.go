@@ -53,11 +53,21 @@ type Vantage struct {
 	Version string `json:"version"` // of mqttdoctor
 }
 
-// SentMessage is a test message that was published to a topic of the user's.
+// SentMessage is a test message, or so many alike, that was published to a topic of the user's.
 type SentMessage struct {
 	Topic string `json:"topic"`
 	QoS   byte   `json:"qos"`
-	Bytes int    `json:"bytes"`
+	Bytes int    `json:"bytes"`           // of each payload
+	Count int    `json:"count,omitempty"` // 0: one
+}
+
+// CountSent adds up how many messages went to the user's topics.
+func CountSent(sent []SentMessage) int {
+	n := 0
+	for _, m := range sent {
+		n += max(1, m.Count)
+	}
+	return n
 }
 
 // Public is the target as it may be shown and stored: as parsed, with a canonical URL and no user information in it.

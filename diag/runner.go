@@ -163,8 +163,19 @@ func (w *walk) run(ctx context.Context) Report {
 func sentMessages(steps []Step) []SentMessage {
 	var out []SentMessage
 	for _, s := range steps {
-		if d, ok := s.Observation.(*Delivery); ok && !d.Scratch {
-			out = append(out, SentMessage{Topic: d.Topic, QoS: d.QoS, Bytes: d.Bytes})
+		switch o := s.Observation.(type) {
+		case *Delivery:
+			if !o.Scratch {
+				out = append(out, SentMessage{Topic: o.Topic, QoS: o.QoS, Bytes: o.Bytes})
+			}
+		case *ClientPair:
+			if !o.Scratch && o.LoneCount > 0 {
+				out = append(out, SentMessage{Topic: o.Topic, QoS: o.QoS, Bytes: o.LoneBytes, Count: o.LoneCount})
+			}
+		case *BurstRun:
+			if !o.Scratch && o.Sent > 0 {
+				out = append(out, SentMessage{Topic: o.Topic, QoS: o.QoS, Bytes: o.PayloadBytes, Count: o.Sent + o.SentBefore})
+			}
 		}
 	}
 	return out

@@ -71,7 +71,7 @@ func runBurst(ctx context.Context, env *diag.Env, spec burstSpec) diag.Result {
 	if _, ok := p.renew(ctx, env); !ok {
 		return diag.Skipped(diag.N("skip.pair_lost"))
 	}
-	if highest := highestQoS(env.View, p.pub.connect); spec.qos > highest {
+	if highest := p.highestQoS(env.View); spec.qos > highest {
 		return diag.Skipped(diag.N("skip.maximum_qos", "qos", strconv.Itoa(int(highest))))
 	}
 	return burstResult(p.burst(ctx, env, spec))

@@ -296,3 +296,42 @@ func TestSmallWindows(t *testing.T) {
 		{name: "smaller than announced", peer: tooMany, in: diag.TargetInput{Protocol: "5"}, plan: lostPlan, want: "msg.inflight_limited", variant: "exceeded", attention: true},
 	})
 }
+
+// Bulk goes to the user's own topic only where the broker denies ours, and with consent; the report says what was sent there.
+func TestBurstOnTheUsersTopic(t *testing.T) {
+	t.Parallel()
+	deny := func(decide func(m diagtest.Message) diagtest.PublishAnswer) func(testing.TB) string {
+		return scripted(diagtest.Script{OnSubscribe: denySubscribe(0x87, ours), OnPublish: func(m diagtest.Message) diagtest.PublishAnswer {
+			if ours(m.Topic) {
+				return diagtest.PublishAnswer{Action: diagtest.Refuse, Code: 0x87}
+			}
+			return decide(m)
+		}})
+	}
+	accept := func(diagtest.Message) diagtest.PublishAnswer { return diagtest.PublishAnswer{} }
+	half := func(m diagtest.Message) diagtest.PublishAnswer {
+		if words := strings.Fields(string(m.Payload)); len(words) > 3 && words[1] == "scenario" && strings.HasSuffix(words[3], "7") {
+			return drop
+		}
+		return diagtest.PublishAnswer{}
+	}
+	own := topics("plant/temp", "plant/#")
+	plan, consent := lostPlan, lostPlan
+	consent.Intrusive, consent.Exclude = true, []string{"mqtt.limit"}
+	sent := func(want int) func(*testing.T, diag.Report) {
+		return func(t *testing.T, r diag.Report) {
+			if got := diag.CountSent(r.Sent); got < want || want < 100 && got > want {
+				t.Errorf("%d messages went to the user's topics, want %d: %+v", got, want, r.Sent)
+			}
+		}
+	}
+	runScenarios(t, []scenario{
+		{name: "without consent", peer: deny(accept), in: own, plan: plan, check: sent(1)},
+		{name: "with consent", peer: deny(accept), in: own, plan: consent, check: func(t *testing.T, r diag.Report) {
+			wholeBurst(t, r)
+			sent(106)(t, r)
+		}},
+		{name: "with consent and losses", peer: deny(half), in: own, plan: consent, want: "msg.lost", variant: "*"},
+		{name: "no subscription that matches", peer: deny(accept), in: topics("plant/temp"), plan: consent, check: sent(1)},
+	})
+}

@@ -112,17 +112,18 @@ var msgBurstPaced = diag.Probe{
 		b, _ := faultTwice(env.View)
 		var result diag.Result
 		var tried []float64
+		sent := 0
 		for _, paced := range pacedRates {
 			result = runBurst(ctx, env, burstSpec{count: paced.count, qos: b.QoS, payload: b.PayloadBytes, pace: diag.PaceAtARate, rate: paced.rate})
 			o, ok := result.Observation.(*diag.BurstRun)
 			if !ok {
 				break
 			}
-			o.Tried = tried
+			o.Tried, o.SentBefore = tried, sent
 			if !o.Faulty() || ctx.Err() != nil {
 				break
 			}
-			tried = append(tried, paced.rate)
+			tried, sent = append(tried, paced.rate), sent+o.Sent
 		}
 		return result
 	},

@@ -387,6 +387,7 @@ func medianPing(ctx context.Context, env *diag.Env, s mqttwire.Session, times in
 // one sends a message and awaits it. What keeps it from being sent is noted in o.
 func (p *pair) one(ctx context.Context, env *diag.Env, o *diag.ClientPair, wait time.Duration) (took time.Duration, arrived bool) {
 	marker := newMarker(env.RunID)
+	o.LoneBytes = len(marker)
 	came := make(chan time.Time, 1)
 	p.listen(func(m mqttwire.Received) {
 		if string(m.Payload) == marker {

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -86,7 +87,7 @@ func (g *qosGrid) run(ctx context.Context, env *diag.Env) bool {
 	defer g.pair.forget(ctx, filters)
 	g.pair.listen(g.take)
 	defer g.pair.listen(nil)
-	highest := highestQoS(env.View, g.pair.pub.connect)
+	highest := g.pair.highestQoS(env.View)
 	for publish := range 3 {
 		for subscribe := range 3 {
 			g.o.Cells = append(g.o.Cells, diag.QoSCell{Publish: byte(publish), Subscribe: byte(subscribe), Granted: granted[subscribe], Delivered: -1})
@@ -108,11 +109,23 @@ func (g *qosGrid) topic(env *diag.Env, subscribe byte) string {
 	return "mqttdoctor/" + env.RunID + "/qos/" + strconv.Itoa(int(subscribe))
 }
 
-// highestQoS is what may be published: what the CONNACK allows, and not what was seen to end the connection.
-func highestQoS(v *diag.View, o *diag.MQTTConnect) byte {
+// highestQoS is what may be published to our own topics: what the CONNACK allows, and not what was seen to be declined where a
+// lower one was not.
+func highestQoS(v *diag.View, o *diag.MQTTConnect) byte { return highestQoSOn(v, o, true) }
+
+// highestQoS is that for the pair's topic.
+func (p *pair) highestQoS(v *diag.View) byte { return highestQoSOn(v, p.pub.connect, p.scratch) }
+
+func highestQoSOn(v *diag.View, o *diag.MQTTConnect, scratch bool) byte {
 	highest := maximumQoS(o)
-	for _, s := range diag.Seen[*diag.Delivery](v) {
-		if d := s.Seen; d.QoS > 0 && d.QoS <= highest && (d.Published.Ended() || d.Published == diag.OutcomeRefused) && d.Scratch {
+	seen := slices.DeleteFunc(diag.Seen[*diag.Delivery](v), func(s diag.Sight[*diag.Delivery]) bool { return s.Seen.Scratch != scratch })
+	for _, s := range seen {
+		d := s.Seen
+		declined := d.Published.Ended() || d.Published == diag.OutcomeRefused
+		lowerTaken := slices.ContainsFunc(seen, func(s diag.Sight[*diag.Delivery]) bool {
+			return s.Seen.Topic == d.Topic && s.Seen.QoS < d.QoS && s.Seen.Published == diag.OutcomeOK
+		})
+		if declined && lowerTaken && d.QoS <= highest {
 			highest = d.QoS - 1
 		}
 	}
