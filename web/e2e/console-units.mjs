@@ -136,3 +136,75 @@ test("a ring keeps the newest within its bounds", async () => {
   ring.clear();
   assert.equal(ring.bytes, 0);
 });
+
+const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+
+test("CBOR is read, as in the examples of RFC 8949", async () => {
+  const { cbor } = await script("decode/cbor.js");
+  const same = (hex, want) => assert.deepEqual(JSON.parse(JSON.stringify(cbor(bytes(hex)), (_, v) => (typeof v === "bigint" ? `${v}n` : v))), want, hex);
+  same("1864", 100);
+  same("1bffffffffffffffff", "18446744073709551615n");
+  same("3863", -100);
+  same("f93e00", 1.5);
+  same("fb3ff199999999999a", 1.1);
+  same("c249010000000000000000", "18446744073709551616n");
+  same("a26161016162820203", { a: 1, b: [2, 3] });
+  same("bf61610161629f0203ffff", { a: 1, b: [2, 3] });
+  same("7f657374726561646d696e67ff", "streaming");
+  same("c11a514b67b0", { tag: "time", value: "2013-03-21T20:04:00.000Z" });
+  for (const hex of ["", "18", "ff", "62e28", "9f01", "1c", "a1ff00", "0000", "fc", "81".repeat(1000) + "00"]) assert.throws(() => cbor(bytes(hex)), undefined, hex);
+});
+
+test("MessagePack is read", async () => {
+  const { msgpack } = await script("decode/msgpack.js");
+  const same = (hex, want) => assert.deepEqual(JSON.parse(JSON.stringify(msgpack(bytes(hex)), (_, v) => (typeof v === "bigint" ? `${v}n` : v))), want, hex);
+  same("82a7636f6d70616374c3a6736368656d6100", { compact: true, schema: 0 });
+  same("93cdffffd1ff7fd3fffffffffffffff6", [65535, -129, -10]);
+  same("cffffffffffffffffe", "18446744073709551614n");
+  same("ca41aa6666", 21.3);
+  same("d6ff5a4af6a5", { tag: "time", value: "2018-01-02T03:04:05.000Z" });
+  for (const hex of ["", "c1", "92", "a5", "dfffffffff", "ddffffffff", "0000", "91".repeat(1000) + "00"]) assert.throws(() => msgpack(bytes(hex)), undefined, hex);
+});
+
+// As sparkplug-payload 1.0.3 of Eclipse Tahu encodes it.
+const birth = "0880d095ffbc3112230a0474656d701881d095ffbc3120094a0d0a04756e69741205080c420143656666aa41120d0a016e1005200350f9ffffff0f12080a026f6e200b7001120d0a0173200c7a06" +
+  "68c3a96c6c6f122b0a02647320108a01220802120161120162180c180322090a033201780a02080122090a033201790a020802122b0a0374706c20139201210a0131120e0a0178200a69000000000000f83f1a070a01701003180" +
+  "42201542800120a0a046e756c6c200438011803";
+
+test("Sparkplug B is read as Tahu writes it", async () => {
+  const { sparkplug, isSparkplug } = await script("decode/sparkplug.js");
+  const payload = sparkplug(bytes(birth));
+  assert.equal(payload.seq, 3);
+  assert.equal(payload.timestamp.value, "2023-11-14T22:13:20.000Z");
+  const metrics = Object.fromEntries(payload.metrics.map((m) => [m.name, m]));
+  assert.equal(metrics.temp.value, 21.3);
+  assert.equal(metrics.temp.properties.unit, "C");
+  assert.deepEqual([metrics.n.value, metrics.n.alias, metrics.on.value, metrics.s.value, metrics.null.value], [-7, 5, true, "h\u00e9llo", null]);
+  assert.deepEqual(metrics.ds.value.rows, [["x", 1], ["y", 2]]);
+  assert.equal(metrics.tpl.value.metrics[0].value, 1.5);
+  assert.ok(isSparkplug("spBv1.0/g/NDATA/n") && isSparkplug("spBv1.0/g/DBIRTH/n/d") && !isSparkplug("spBv1.0/STATE/h"));
+  for (let cut = 1; cut < 40; cut++) try { sparkplug(bytes(birth).subarray(0, cut)); } catch { /* a word, and no endless work */ }
+});
+
+test("a payload's form is found, and random bytes are left as they are", async () => {
+  const { guess } = await script("decode/guess.js");
+  const form = (payload, more) => guess(typeof payload === "string" ? new TextEncoder().encode(payload) : payload, more).form;
+  assert.equal(form('{"a":1}'), "json");
+  assert.equal(form("{a"), "text");
+  assert.equal(form("21.5"), "text");
+  assert.equal(form(bytes("82a7636f6d70616374c3a6736368656d6100")), "msgpack");
+  assert.equal(form(bytes("a26161016162820203")), "cbor");
+  assert.equal(form(bytes(birth), { topic: "spBv1.0/g/NBIRTH/n" }), "sparkplug");
+  assert.equal(form(bytes("00fffe01")), "hex");
+  assert.equal(form(bytes("89504e470d0a1a0a" + "00".repeat(20))), "image");
+});
+
+test("changes are named by their paths", async () => {
+  const { differences, flat, numbers } = await script("values.js");
+  assert.deepEqual(differences({ a: 1, b: { c: 2 }, d: 3 }, { a: 1, b: { c: 4 }, e: 5 }), [
+    { path: "b.c", kind: "changed", before: "2", now: "4" }, { path: "e", kind: "added", now: "5" }, { path: "d", kind: "removed", before: "3" }]);
+  assert.deepEqual([...flat({ m: [{ name: "t", value: 1 }, 5] }).keys()], ["m.t.name", "m.t.value", "m[1]"]);
+  assert.deepEqual([...numbers({ a: 1, b: "x", c: true, d: [2n] })], [["a", 1], ["c", 1], ["d[0]", 2]]);
+  const { lineDifferences } = await script("lines.js");
+  assert.deepEqual(lineDifferences("a\nb\nc", "a\nx\nc").map((l) => l.kind), ["same", "removed", "added", "same"]);
+});

@@ -10,6 +10,7 @@ import { read, show, Wrong } from "./settings.js";
 import { Status } from "./status.js";
 import { Subscriptions } from "./subscriptions.js";
 import { tabs } from "./tabs.js";
+import { Tree } from "./tree.js";
 
 const client = new Client();
 const subscriptions = new Subscriptions(client);
@@ -18,7 +19,17 @@ const publisher = new Publisher(client, messages);
 new Detail(messages, (m) => publisher.take(m));
 new PacketView(client);
 new Status(client, run);
-tabs(document.querySelector(".views-tabs"));
+const tree = new Tree(messages);
+const views = tabs(document.querySelector(".views-tabs"), (id) => { if (id === "tab-topics") tree.shown(); });
+tree.on("open", (topic) => {
+  messages.under(topic);
+  views.show("tab-messages");
+}).on("newest", (topic) => {
+  const m = messages.newest(topic);
+  if (!m) return;
+  views.show("tab-messages");
+  messages.list.select(m.number);
+}).on("publish", (topic) => publisher.aim(topic));
 
 // problem shows what belongs to no field.
 function problem(...texts) {

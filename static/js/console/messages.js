@@ -1,7 +1,8 @@
 // The messages: kept within bounds, shown as a list, one of them in detail.
-import { byId, clock, el, icon, save, size, Talker } from "./dom.js";
+import { button, byId, clock, el, icon, save, size, Talker } from "./dom.js";
+import { glance } from "./glance.js";
 import { List } from "./list.js";
-import { base64, preview, text } from "./payload.js";
+import { base64, text } from "./payload.js";
 import { Ring } from "./ring.js";
 import { n, t } from "./words.js";
 
@@ -15,7 +16,7 @@ export class Messages extends Talker {
   ring = new Ring(most, mostBytes);
   list;
   #subscriptions;
-  #last = new Map(); // topic -> number of its newest
+  #last = { in: new Map(), out: new Map() }; // topic -> number of its newest
   #search = "";
   #under = null; // a topic and what lies below it
   #show = "all";
@@ -28,7 +29,7 @@ export class Messages extends Talker {
     this.#subscriptions = subscriptions;
     this.list = new List(byId("messages"), this.ring, { name: t("messages.list"), row: (m) => this.#row(m) });
     this.list.on("select", (m) => this.tell("select", m)).on("draw", (state) => this.#drawn(state));
-    this.ring.onDrop = (m) => { if (this.#last.get(m.topic) === m.number) this.#last.delete(m.topic); };
+    this.ring.onDrop = (m) => { if (this.#last[m.dir].get(m.topic) === m.number) this.#last[m.dir].delete(m.topic); };
     client.on("message", (topic, payload, packet) => this.add("in", topic, payload, packet));
     subscriptions.on("hide", () => this.#filter());
     this.#toolbar();
@@ -37,23 +38,25 @@ export class Messages extends Talker {
   // add keeps a message. The payload is copied: what MQTT.js hands out is a part of a larger piece, all of which it would keep.
   add(dir, topic, payload, { qos, retain, dup, properties }) {
     const m = { at: Date.now(), dir, topic, payload: new Uint8Array(payload), qos, retain: Boolean(retain), dup: Boolean(dup), properties,
-      subs: dir === "in" ? this.#subscriptions.of(topic, properties?.subscriptionIdentifier) : [], previous: this.#last.get(topic) };
+      subs: dir === "in" ? this.#subscriptions.of(topic, properties?.subscriptionIdentifier) : [], previous: this.#last[dir].get(topic) };
     for (const s of m.subs) s.count++;
-    this.#last.set(topic, this.ring.push(m, m.payload.length + overhead + 2 * topic.length));
+    this.#last[dir].set(topic, this.ring.push(m, m.payload.length + overhead + 2 * topic.length));
     this.tell("add", m);
     this.list.draw();
     return m;
   }
 
-  // before is the message on the same topic before this one, where it is still kept.
+  // before is the message that went the same way on the same topic before this one, where it is still kept.
   before(m) { return m.previous === undefined ? undefined : this.ring.at(m.previous); }
 
-  // newest is the last message of a topic.
-  newest(topic) { return this.ring.at(this.#last.get(topic) ?? -1); }
+  // newest is the last message of a topic that went a way.
+  newest(topic, dir = "in") { return this.ring.at(this.#last[dir].get(topic) ?? -1); }
 
   // under shows only a topic and what lies below it; null: all.
   under(topic) {
     this.#under = topic;
+    byId("under").hidden = topic === null;
+    byId("under").replaceChildren(...(topic === null ? [] : [el("span", {}, t("messages.under", { topic })), button("failed", t("messages.under.end"), () => this.under(null), { shape: "ghost square", bare: true })]));
     this.#filter();
   }
 
@@ -77,10 +80,12 @@ export class Messages extends Talker {
       pause.replaceChildren(icon(this.#paused ? "play" : "pause"), el("span", {}, t(this.#paused ? "messages.resume" : "messages.pause")));
       this.list.pause(this.#paused);
     });
+    byId("messages-json").addEventListener("click", () => this.download());
     byId("clear").addEventListener("click", () => {
       this.ring.clear();
       this.#cleared = this.ring.dropped;
-      this.#last.clear();
+      this.#last.in.clear();
+      this.#last.out.clear();
       for (const s of this.#subscriptions.all) s.count = 0;
       this.#subscriptions.counts();
       this.tell("clear");
@@ -131,7 +136,7 @@ export class Messages extends Talker {
       el("span", { class: `dye ${s ? `dye-${s.colour}` : ""}` }),
       el("span", { class: "row-time" }, clock(m.at)),
       el("span", { class: "row-topic code" }, m.dir === "out" && el("span", { class: "row-sent" }, t("messages.sent") + " "), m.topic),
-      el("span", { class: "row-text code" }, m.payload.length ? preview(m.payload) : t("messages.no_payload")),
+      el("span", { class: "row-text code" }, glance(m)),
       el("span", { class: "row-flags" }, m.retain && el("span", { class: "flag", title: t("messages.retained.title") }, t("messages.retained")),
         m.dup && el("span", { class: "flag" }, "DUP"), el("span", { class: "row-qos" }, `QoS ${m.qos}`)),
       el("span", { class: "row-size" }, size(m.payload.length)));

@@ -62,6 +62,12 @@ export class Publisher {
     field("topic").focus();
   }
 
+  // aim sets the topic.
+  aim(topic) {
+    field("topic").value = topic;
+    field("payload").focus();
+  }
+
   #check() {
     const payload = field("payload");
     complain(field("topic"), "");
