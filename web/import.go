@@ -5,7 +5,6 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/handlers"
-	"mqttdoctor/web/archive"
 )
 
 // Import implements [handlers.Runs]. The report gets an id and an expiry of this server, and is marked.
@@ -13,18 +12,12 @@ func (m *Runs) Import(ctx context.Context, by handlers.Actor, r diag.Report) (ha
 	if m.Stopping() {
 		return handlers.Started{}, handlers.ErrStopping
 	}
-	release, err := m.places.take(by.Addr)
-	if err != nil {
-		return handlers.Started{}, err
-	}
-	defer release()
 	id, token, now := newID(), newToken(), m.now()
 	r.ID, r.ImportedAt, r.ExpiresAt = id, now, now.Add(m.retention)
 	header := r
 	header.Steps, header.Findings, header.RootCause, header.RuledOut, header.State = nil, nil, nil, nil, diag.StateRunning
-	owner := archive.Owner{TokenHash: hashOf(token), CookieHash: hashOf(by.Owner)}
-	if err := m.store.Create(ctx, header, owner); err != nil {
-		return handlers.Started{}, err
+	if err := m.store.Create(ctx, header, ownerOf(by, token), m.room(by.Addr)); err != nil {
+		return handlers.Started{}, m.busy(err)
 	}
 	if err := m.store.Append(ctx, id, []diag.Event{{Seq: 1, Type: diag.EventRunFinished, At: now, Report: &r}}); err != nil {
 		_ = m.store.Erase(context.WithoutCancel(ctx), id) // half a report helps nobody

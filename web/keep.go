@@ -27,6 +27,9 @@ func (m *Runs) keep(ctx context.Context, r *run) {
 			return // cannot be: the context has no end
 		}
 		unkept = append(unkept, batch...)
+		if batch[len(batch)-1].Type == diag.EventRunFinished {
+			r.ending.Store(true)
+		}
 		if m.append(ctx, r, unkept) {
 			unkept = nil
 		}
@@ -39,6 +42,7 @@ func (m *Runs) keep(ctx context.Context, r *run) {
 		}
 	}
 	if len(unkept) > 0 {
+		r.left = unkept
 		r.unkept.Store(true)
 		m.log.Error("report could not be kept", "run", tagOf(r.id), "events", len(unkept))
 		m.meter.unkept.Inc()
@@ -53,24 +57,33 @@ func (m *Runs) append(ctx context.Context, r *run, events []diag.Event) bool {
 	switch {
 	case err == nil:
 		return true
-	case errors.Is(err, archive.ErrNotFound): // erased
+	case errors.Is(err, archive.ErrNotFound), errors.Is(err, archive.ErrEnded): // it is no longer ours
+		if !r.erased.Load() {
+			if err := m.lose(ctx, r); err != nil {
+				m.log.Error("run was taken away, and cannot be looked at", "run", tagOf(r.id), "err", err)
+			}
+		}
 		return true
 	}
 	m.log.Error("events could not be kept", "run", tagOf(r.id), "err", err)
 	return false
 }
 
-// Recover ends the runs that a crash left unfinished: they become interrupted, with the steps that had finished.
+// Recover ends the runs whose process died: they become interrupted, with the steps that had finished.
 func (m *Runs) Recover(ctx context.Context) error {
-	ids, err := m.store.Unfinished(ctx)
+	ids, err := m.store.Orphans(ctx)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		if err := m.interrupt(ctx, id); err != nil && !errors.Is(err, archive.ErrNotFound) {
+		switch err := m.interrupt(ctx, id); {
+		case errors.Is(err, archive.ErrNotFound), errors.Is(err, archive.ErrEnded), errors.Is(err, archive.ErrOutOfTurn):
+			// Another process was quicker, or its own was only slow.
+		case err != nil:
 			return err
+		default:
+			m.log.Warn("run was interrupted by the end of its process", "run", tagOf(id))
 		}
-		m.log.Warn("run was interrupted by the end of the last process", "run", tagOf(id))
 	}
 	return nil
 }

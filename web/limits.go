@@ -1,11 +1,13 @@
 package web
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
 
 	"mqttdoctor/handlers"
+	"mqttdoctor/web/archive"
 )
 
 // places are the limits on runs at once, or on consoles.
@@ -64,6 +66,25 @@ func (p *places) take(addr netip.Addr) (release func(), err error) {
 			delete(p.client, who)
 		}
 	}), nil
+}
+
+// room is the limit that a run of this client is under.
+func (m *Runs) room(addr netip.Addr) archive.Room {
+	return archive.Room{Client: clientOf(addr).String(), InAll: m.maxRuns, PerClient: m.perClient}
+}
+
+// busy puts an archive that is full into the words of package handlers; other errors stay.
+func (m *Runs) busy(err error) error {
+	var full *archive.Full
+	if !errors.As(err, &full) {
+		return err
+	}
+	m.meter.refused.Inc()
+	limit := m.maxRuns
+	if full.PerClient {
+		limit = m.perClient
+	}
+	return &handlers.Busy{RetryAfter: retryAfter, PerClient: full.PerClient, Limit: limit}
 }
 
 // clientOf is what counts as one client: an IPv4 address, or an IPv6 network of the size that one customer gets.

@@ -25,7 +25,7 @@ func TestCrashedRunsBecomeInterruptedWithTheirFinishedSteps(t *testing.T) {
 	for _, id := range []string{begun, notBegun} {
 		header := diag.Report{Schema: diag.Schema, ID: id, State: diag.StateRunning, CreatedAt: now, ExpiresAt: now.Add(time.Hour),
 			Lang: "en", Target: diag.TargetInput{URL: "mqtt://broker.test:1883", Password: diag.NewSecret("x")}}
-		if err := store.Create(t.Context(), header, archive.Owner{TokenHash: hashOf("token")}); err != nil {
+		if err := store.Create(t.Context(), header, archive.Owner{TokenHash: hashOf("token")}, archive.Room{}); err != nil {
 			t.Fatal(err)
 		}
 		if id == notBegun {

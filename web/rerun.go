@@ -12,26 +12,45 @@ import (
 
 // Rerun implements [handlers.Runs].
 func (m *Runs) Rerun(ctx context.Context, id string, by handlers.Actor, with handlers.RerunOptions) (handlers.Started, error) {
-	report, owner, err := m.lookUp(ctx, id)
+	found, err := m.lookUp(ctx, id)
 	if err != nil {
 		return handlers.Started{}, err
 	}
-	if by.Token != "" && !owns(by, owner) {
+	if by.Token != "" && !owns(by, found.owner) {
 		return handlers.Started{}, handlers.ErrNotYours
 	}
-	in, missing := m.inputOf(report, mayAct(by, owner) == nil, with.Secrets)
+	acts := mayAct(by, found.owner) == nil
+	in, missing := m.inputOf(found.report, acts, with.Secrets)
+	if len(missing) > 0 && found.held && acts && !anyGiven(with.Secrets) {
+		token := newToken()
+		return m.askRerun(ctx, found.process, rerunOrder{Run: id, NewID: newID(), Owner: ownerOf(by, token), Addr: by.Addr,
+			Apply: with.Apply, Lang: with.Lang}, token, missing)
+	}
+	in, err = again(in, missing, found.report, with)
+	if err != nil {
+		return handlers.Started{}, err
+	}
+	return m.Start(ctx, by, in)
+}
+
+// again is the input of a rerun: with what was asked to be changed, or the reason why there can be none.
+func again(in diag.RunInput, missing []string, report diag.Report, with handlers.RerunOptions) (diag.RunInput, error) {
 	if len(missing) > 0 {
-		return handlers.Started{}, &handlers.SecretsGone{Fields: missing}
+		return in, &handlers.SecretsGone{Fields: missing}
 	}
 	if with.Apply != "" {
 		i := slices.IndexFunc(report.Findings, func(f diag.Finding) bool { return f.Code == with.Apply })
 		if i < 0 || report.Findings[i].Suggestion == nil {
-			return handlers.Started{}, handlers.ErrNoSuggestion
+			return in, handlers.ErrNoSuggestion
 		}
 		apply(&in.Target, *report.Findings[i].Suggestion)
 	}
 	in.Lang = cmp.Or(with.Lang, in.Lang)
-	return m.Start(ctx, by, in)
+	return in, nil
+}
+
+func anyGiven(t diag.TargetInput) bool {
+	return t.Password.Given() || t.TLS.KeyPEM.Given() || len(t.WS.Headers) > 0
 }
 
 // inputOf is what a run was started with, with its secrets where they are still held and this actor may use them, else

@@ -36,14 +36,16 @@ func mayAct(by handlers.Actor, o archive.Owner) error {
 
 // Rights implements [handlers.Runs].
 func (m *Runs) Rights(ctx context.Context, id string, by handlers.Actor) (handlers.Rights, error) {
-	report, owner, err := m.lookUp(ctx, id)
+	found, err := m.lookUp(ctx, id)
 	if err != nil {
 		return handlers.Rights{}, err
 	}
-	mine := owns(by, owner)
-	acts := mayAct(by, owner) == nil
-	rights := handlers.Rights{Owner: mine, Delete: mine, Cancel: acts && report.State == diag.StateRunning}
-	_, rights.Missing = m.inputOf(report, acts, diag.TargetInput{})
+	mine := owns(by, found.owner)
+	acts := mayAct(by, found.owner) == nil
+	rights := handlers.Rights{Owner: mine, Delete: mine, Cancel: acts && found.report.State == diag.StateRunning}
+	if !found.held || !acts { // else the process that holds them is asked
+		_, rights.Missing = m.inputOf(found.report, acts, diag.TargetInput{})
+	}
 	rights.Rerun = len(rights.Missing) == 0
 	return rights, nil
 }

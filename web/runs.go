@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -22,18 +23,21 @@ type Runs struct {
 	engine    *Engine
 	store     archive.Store
 	retention time.Duration
-	places    *places
+	maxRuns   int
+	perClient int
 	vault     *vault
 	meter     *meter
 	log       *slog.Logger
 	now       func() time.Time
 
 	viewers atomic.Int64
+	wakes   wakes
 
 	mu       sync.Mutex
 	running  map[string]*run // also ended ones that could not be kept
+	followed map[string]*follow
 	stopping bool
-	all      sync.WaitGroup // one for each run under way
+	all      sync.WaitGroup // one for each run under way, and for each that is followed
 }
 
 var _ handlers.Runs = (*Runs)(nil)
@@ -49,8 +53,11 @@ type run struct {
 	log    *live.Log
 	cancel context.CancelCauseFunc
 	ended  chan struct{} // closed when the report is kept, or given up
+	ending atomic.Bool   // its end is on its way to the archive
 	erased atomic.Bool
-	unkept atomic.Bool // the archive did not take its end; it is shown from memory for a while
+	lost   atomic.Bool  // another process has written its end
+	unkept atomic.Bool  // the archive did not take its end; it is shown from memory for a while
+	left   []diag.Event // what it did not take, once unkept is set
 }
 
 // RunsConfig is what a manager of runs needs.
@@ -76,47 +83,53 @@ func NewRuns(c RunsConfig) *Runs {
 	if c.meter == nil {
 		c.meter = newMeter()
 	}
-	return &Runs{engine: c.Engine, store: c.Store, retention: c.Retention, places: newPlaces(c.MaxRuns, c.MaxPerClient),
-		vault: newVault(c.Now), meter: c.meter, log: c.Log, now: c.Now, running: map[string]*run{}}
+	return &Runs{engine: c.Engine, store: c.Store, retention: c.Retention, maxRuns: c.MaxRuns, perClient: c.MaxPerClient,
+		vault: newVault(c.Now), meter: c.meter, log: c.Log, now: c.Now, running: map[string]*run{}, followed: map[string]*follow{}}
 }
 
 // Start implements [handlers.Runs].
 func (m *Runs) Start(ctx context.Context, by handlers.Actor, in diag.RunInput) (handlers.Started, error) {
-	plan, err := m.engine.Plan(in)
-	if err != nil {
+	id, token := newID(), newToken()
+	if err := m.start(ctx, id, ownerOf(by, token), by.Addr, in); err != nil {
 		return handlers.Started{}, err
 	}
-	release, err := m.places.take(by.Addr)
+	return handlers.Started{ID: id, DeleteToken: token}, nil
+}
+
+// ownerOf is by what the maker of a run is known again.
+func ownerOf(by handlers.Actor, token string) archive.Owner {
+	return archive.Owner{TokenHash: hashOf(token), CookieHash: hashOf(by.Owner)}
+}
+
+// start begins a run under the given id. The address is whom it counts for.
+func (m *Runs) start(ctx context.Context, id string, owner archive.Owner, addr netip.Addr, in diag.RunInput) error {
+	plan, err := m.engine.Plan(in)
 	if err != nil {
-		m.meter.refused.Inc()
-		return handlers.Started{}, err
+		return err
 	}
 	m.mu.Lock()
 	if m.stopping {
 		m.mu.Unlock()
-		release()
-		return handlers.Started{}, handlers.ErrStopping
+		return handlers.ErrStopping
 	}
 	m.all.Add(1)
 	m.mu.Unlock()
-	give := func() { release(); m.all.Done() }
 
-	id, token, now := newID(), newToken(), m.now()
+	now := m.now()
 	// Context of the run: that of a request would end it with its viewer.
 	runCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	r := &run{id: id, owner: archive.Owner{TokenHash: hashOf(token), CookieHash: hashOf(by.Owner)}, log: live.NewLog(m.now),
-		cancel: cancel, ended: make(chan struct{}),
+	r := &run{id: id, owner: owner, log: live.NewLog(m.now), cancel: cancel, ended: make(chan struct{}),
 		header: diag.Report{Schema: diag.Schema, ID: id, State: diag.StateRunning, CreatedAt: now,
 			ExpiresAt: now.Add(plan.Options.Watch + m.retention), Lang: in.Lang, Target: plan.Target.Public(), Plan: plan.Options,
 			TimeoutS: plan.Options.Timeout.Seconds(), WatchS: int(plan.Options.Watch / time.Second), Checks: plan.IDs(),
 			Vantage: m.engine.Vantage}}
-	if err := m.store.Create(ctx, r.header, r.owner); err != nil {
+	if err := m.store.Create(ctx, r.header, r.owner, m.room(addr)); err != nil {
 		cancel(nil)
-		give()
-		return handlers.Started{}, err
+		m.all.Done()
+		return m.busy(err)
 	}
 	if plan.Target.HasSecrets() {
-		m.vault.put(id, in, now.Add(plan.Deadline()+holdSecrets))
+		m.hold(ctx, id, in, now.Add(plan.Deadline()+holdSecrets))
 	}
 	m.mu.Lock()
 	m.running[id] = r
@@ -124,13 +137,25 @@ func (m *Runs) Start(ctx context.Context, by handlers.Actor, in diag.RunInput) (
 		cancel(diag.ErrInterrupted)
 	}
 	m.mu.Unlock()
-	go m.carry(runCtx, r, plan, give)
-	return handlers.Started{ID: id, DeleteToken: token}, nil
+	go m.carry(runCtx, r, plan)
+	return nil
+}
+
+// hold keeps the secrets of a run in memory, and tells the other processes that they are here.
+func (m *Runs) hold(ctx context.Context, id string, in diag.RunInput, until time.Time) {
+	m.vault.put(id, in, until)
+	m.tellHeld(ctx, id, until)
+}
+
+func (m *Runs) tellHeld(ctx context.Context, id string, until time.Time) {
+	if err := m.store.Hold(ctx, id, until); err != nil { // a rerun elsewhere will ask for them again
+		m.log.Warn("not noted where secrets are held", "run", tagOf(id), "err", err)
+	}
 }
 
 // carry takes a run from its first event to its kept report.
-func (m *Runs) carry(ctx context.Context, r *run, plan diag.Plan, give func()) {
-	defer give()
+func (m *Runs) carry(ctx context.Context, r *run, plan diag.Plan) {
+	defer m.all.Done()
 	defer r.cancel(nil)
 	m.meter.running.Inc()
 	kept := make(chan struct{})
@@ -143,12 +168,14 @@ func (m *Runs) carry(ctx context.Context, r *run, plan diag.Plan, give func()) {
 	<-kept
 	m.meter.running.Dec()
 	m.meter.ended(report, time.Since(begun))
-	m.vault.ended(r.id)
+	if m.vault.ended(r.id) {
+		m.tellHeld(context.WithoutCancel(ctx), r.id, m.now().Add(holdSecrets))
+	}
 	if r.erased.Load() {
 		m.vault.drop(r.id)
 	}
 	m.mu.Lock()
-	if !r.unkept.Load() || r.erased.Load() {
+	if !r.unkept.Load() || r.erased.Load() || r.lost.Load() {
 		delete(m.running, r.id)
 	}
 	m.mu.Unlock()
@@ -179,12 +206,12 @@ func (m *Runs) report(r *run) diag.Report {
 	return report
 }
 
-// find returns a run of this process, if it is one and was not erased.
+// find returns a run of this process, if it is one, was not erased, and is still its own.
 func (m *Runs) find(id string) (*run, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r, ok := m.running[id]
-	if !ok || r.erased.Load() {
+	if !ok || r.erased.Load() || r.lost.Load() {
 		return nil, false
 	}
 	return r, true
@@ -192,42 +219,86 @@ func (m *Runs) find(id string) (*run, bool) {
 
 // Get implements [handlers.Runs].
 func (m *Runs) Get(ctx context.Context, id string) (diag.Report, error) {
-	report, _, err := m.lookUp(ctx, id)
-	return report, err
+	found, err := m.lookUp(ctx, id)
+	return found.report, err
 }
 
-// lookUp finds a run's report of the moment and who made it.
-func (m *Runs) lookUp(ctx context.Context, id string) (diag.Report, archive.Owner, error) {
+// foundRun is a run's report of the moment, who made it, and where it is.
+type foundRun struct {
+	report diag.Report
+	owner  archive.Owner
+	// process carries it, or carried it; held tells that it is another one that lives and holds the run's secrets.
+	process string
+	held    bool
+}
+
+// lookUp finds a run, wherever it is carried.
+func (m *Runs) lookUp(ctx context.Context, id string) (foundRun, error) {
 	if r, ok := m.find(id); ok {
-		return m.report(r), r.owner, nil
+		return foundRun{report: m.report(r), owner: r.owner, process: m.store.Process()}, nil
 	}
 	kept, err := m.store.Run(ctx, id)
 	if errors.Is(err, archive.ErrNotFound) {
-		return diag.Report{}, archive.Owner{}, handlers.ErrNotFound
+		return foundRun{}, handlers.ErrNotFound
 	}
-	return kept.Report, kept.Owner, err
+	if err != nil {
+		return foundRun{}, err
+	}
+	f := foundRun{report: kept.Report, owner: kept.Owner, process: kept.Process,
+		held: !kept.HeldUntil.IsZero() && kept.Process != m.store.Process()}
+	if kept.Report.State == diag.StateRunning {
+		f.report, err = m.fold(ctx, kept)
+	}
+	return f, err
 }
 
 // Cancel implements [handlers.Runs].
 func (m *Runs) Cancel(ctx context.Context, id string, by handlers.Actor) error {
-	_, owner, err := m.lookUp(ctx, id)
+	found, err := m.lookUp(ctx, id)
 	if err != nil {
 		return err
 	}
-	if err := mayAct(by, owner); err != nil {
+	if err := mayAct(by, found.owner); err != nil {
 		return err
 	}
 	r, ok := m.find(id)
-	if !ok {
-		return nil
-	}
-	r.cancel(diag.ErrCanceled)
-	select { // so that the answer tells what came of it
-	case <-r.ended:
-	case <-time.After(cancelWait):
-	case <-ctx.Done():
+	switch {
+	case ok:
+		r.cancel(diag.ErrCanceled)
+		select { // so that the answer tells what came of it
+		case <-r.ended:
+		case <-time.After(cancelWait):
+		case <-ctx.Done():
+		}
+	case found.report.State == diag.StateRunning:
+		return m.cancelElsewhere(ctx, id)
 	}
 	return nil
+}
+
+// cancelElsewhere lets the process that carries a run end it, and waits for that as Cancel does.
+func (m *Runs) cancelElsewhere(ctx context.Context, id string) error {
+	woken, stop := m.wakes.on(archive.Key(id))
+	defer stop()
+	if err := m.store.Want(ctx, id); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, cancelWait)
+	defer cancel()
+	poll := time.NewTicker(followPoll)
+	defer poll.Stop()
+	for {
+		kept, err := m.store.Run(ctx, id)
+		if err != nil || kept.Report.State != diag.StateRunning {
+			return nil // it has ended, is gone, or cannot be seen in time
+		}
+		select {
+		case <-woken:
+		case <-poll.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // cancelWait is the runner's grace for probes that are slow to stop, and a little.
@@ -235,11 +306,11 @@ const cancelWait = 4 * time.Second
 
 // Delete implements [handlers.Runs].
 func (m *Runs) Delete(ctx context.Context, id string, by handlers.Actor) error {
-	_, owner, err := m.lookUp(ctx, id)
+	found, err := m.lookUp(ctx, id)
 	if err != nil {
 		return err
 	}
-	if err := mustOwn(by, owner); err != nil {
+	if err := mustOwn(by, found.owner); err != nil {
 		return err
 	}
 	if r, ok := m.find(id); ok {
@@ -261,6 +332,9 @@ func (m *Runs) Stop(ctx context.Context) error {
 	m.stopping = true
 	for _, r := range m.running {
 		r.cancel(diag.ErrInterrupted)
+	}
+	for _, f := range m.followed {
+		f.cancel()
 	}
 	m.mu.Unlock()
 	done := make(chan struct{})

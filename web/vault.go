@@ -63,14 +63,16 @@ func sizeOf(in diag.RunInput) int {
 	return n
 }
 
-// ended begins the time after the end of a run.
-func (v *vault) ended(id string) {
+// ended begins the time after the end of a run, and tells whether its secrets are held.
+func (v *vault) ended(id string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if h, ok := v.held[id]; ok {
+	h, ok := v.held[id]
+	if ok {
 		h.until = v.now().Add(holdSecrets)
 		v.held[id] = h
 	}
+	return ok
 }
 
 func (v *vault) get(id string) (diag.RunInput, bool) {

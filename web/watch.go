@@ -46,6 +46,9 @@ func (m *Runs) watch(ctx context.Context, id string, after int, stop func()) (ha
 	if err != nil {
 		return nil, err
 	}
+	if kept.Report.State == diag.StateRunning { // another process carries it
+		return m.watchFollowed(ctx, id, after, kept.LastSeq, stop)
+	}
 	if after > kept.LastSeq {
 		return nil, &handlers.AfterAhead{Last: kept.LastSeq}
 	}

@@ -101,8 +101,10 @@ func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
 		Retention: c.Retention, Log: o.Log, meter: meter})
 	s.consoles = NewConsoles(ConsolesConfig{Engine: engine, MaxConsoles: c.MaxConsoles, MaxPerClient: c.MaxConsolesPer,
 		MaxRelays: c.MaxRelays, Idle: c.ConsoleIdle, Log: o.Log, meter: meter})
-	if err := s.runs.Recover(ctx); err != nil {
-		return nil, fmt.Errorf("ending interrupted runs: %w", err)
+	if s.store.Alone() { // else others may carry what is under way
+		if err := s.runs.Recover(ctx); err != nil {
+			return nil, fmt.Errorf("ending interrupted runs: %w", err)
+		}
 	}
 	handler, err := s.routes(engine, meter)
 	if err != nil {
@@ -195,6 +197,13 @@ func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.http.Serve(s.listener) }()
 	consolesDone := make(chan struct{})
+	tended := make(chan struct{})
+	tendCtx, stopTending := context.WithCancel(context.WithoutCancel(ctx)) // to the end: others must not take us for dead
+	defer stopTending()
+	go func() {
+		defer close(tended)
+		s.runs.Tend(tendCtx)
+	}()
 	sweeping := make(chan struct{})
 	sweepCtx, stopSweep := context.WithCancel(ctx)
 	defer stopSweep()
@@ -218,6 +227,8 @@ func (s *Server) Run(ctx context.Context) error {
 	errs = append(errs, s.stopServing())
 	<-sweeping
 	<-consolesDone
+	stopTending()
+	<-tended
 	errs = append(errs, s.release())
 	return errors.Join(errs...)
 }

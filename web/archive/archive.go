@@ -1,6 +1,9 @@
 // Package archive keeps runs: their reports, and while they are under way their events, so that a crash loses no finished
 // step. What it keeps is in no language and holds no secret (diag.Secret marshals to whether one was given); of tokens it
 // keeps hashes. What is erased is erased in the files too.
+//
+// Several processes may work with one database. Each says every few seconds that it lives; a run belongs to the process that
+// began it and to no other, ever: when that process dies, another one writes its end.
 package archive
 
 import (
@@ -18,13 +21,17 @@ var ErrNotFound = errors.New("archive: no such run")
 // process for dead.
 var ErrEnded = errors.New("archive: the run has ended")
 
+// ErrOutOfTurn: an event is not the one that comes next.
+var ErrOutOfTurn = errors.New("archive: event out of turn")
+
 // ErrNewer: a later version of the program made this archive's schema.
 var ErrNewer = errors.New("archive: made by a later version")
 
 // Store is where runs are kept. One suite of tests runs on every implementation. All methods are safe for concurrent use.
 type Store interface {
-	// Create adds a run that begins: header is its report without steps.
-	Create(ctx context.Context, header diag.Report, owner Owner) error
+	// Create adds a run that begins, and that this process carries: header is its report without steps. Counting against room
+	// and adding are one act, over all processes; the run gives its place back with its end. Errors: *Full.
+	Create(ctx context.Context, header diag.Report, owner Owner, room Room) error
 	// Append keeps events of a run, numbered without gap from 1. With run.finished it keeps the report that the event
 	// carries, in the same transaction; nothing can be appended after that. ErrNotFound: the run was erased.
 	// ErrEnded: it has ended.
@@ -37,10 +44,13 @@ type Store interface {
 	Erase(ctx context.Context, id string) error
 	// Expire erases the runs whose time has come and returns how many.
 	Expire(ctx context.Context) (int, error)
-	// Unfinished lists the runs that have no end: those of a process that died.
-	Unfinished(ctx context.Context) ([]string, error)
+	// Hold notes until when this process holds the secrets of a run, in its memory.
+	Hold(ctx context.Context, id string, until time.Time) error
 	// Ping tells whether the store can be read and written.
 	Ping(ctx context.Context) error
+
+	Crew
+
 	// Close ends the store in order. It is called once, when nothing else is under way.
 	Close() error
 }
@@ -59,6 +69,26 @@ type Run struct {
 	Owner  Owner
 	// LastSeq is the number of the newest event.
 	LastSeq int
+	// Process is who carries the run, or carried it.
+	Process string
+	// HeldUntil is until when that process holds the run's secrets; the zero value where it holds none, or is dead.
+	HeldUntil time.Time
+}
+
+// Room is a limit. The zero value lets everything in.
+type Room struct {
+	Client           string // whom a place counts for: an address, or a network
+	InAll, PerClient int    // 0: no limit
+}
+
+// Full says that there is no place.
+type Full struct{ PerClient bool }
+
+func (e *Full) Error() string {
+	if e.PerClient {
+		return "archive: this client has as many places as it may"
+	}
+	return "archive: every place is taken"
 }
 
 // clock is the system's; the suite sets it.

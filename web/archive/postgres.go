@@ -66,8 +66,8 @@ func OpenPostgres(ctx context.Context, address diag.Secret) (*SQL, error) {
 	db.SetMaxOpenConns(postgresConns)
 	db.SetMaxIdleConns(postgresConns / 2)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	s := &SQL{write: db, read: db, engine: postgresEngine{config}, now: time.Now}
-	if err := s.migrate(ctx); err != nil {
+	s := &SQL{write: db, read: db, engine: postgresEngine{config}}
+	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the database %s on %s: %w", config.Database, config.Host, err), s.Close())
 	}
 	return s, nil
@@ -87,5 +87,88 @@ func (e postgresEngine) scrub(ctx context.Context, write *sql.DB) error {
 	_, err := write.ExecContext(ctx, `VACUUM runs, events`)
 	return err
 }
+
+func (e postgresEngine) clock() string {
+	return `CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)`
+}
+
+// turnLock is the number of the lock that takes turns; the one of the migrations is another.
+const turnLock = 0x6d717474 // "mqtt"
+
+func (e postgresEngine) takeTurn(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, turnLock)
+	return err
+}
+
+// channel is where processes wake each other. A signal carries a key and no news: who is woken reads the rows.
+const channel = "mqttdoctor"
+
+func (e postgresEngine) signal(ctx context.Context, tx *sql.Tx, keys ...string) error {
+	for _, key := range keys {
+		if _, err := tx.ExecContext(ctx, `SELECT pg_notify($1, $2)`, channel, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	// listenProbe is how long a quiet connection is believed in.
+	listenProbe = 20 * time.Second
+	// listenAgain bounds the wait before a lost connection is made anew. Meanwhile nothing is lost but speed: whoever waits for a
+	// signal looks now and then without one.
+	listenAgain = 5 * time.Second
+)
+
+func (e postgresEngine) listen(ctx context.Context, heard func(key string)) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, listenAgain) {
+		if e.hear(ctx, heard) {
+			wait = 100 * time.Millisecond
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// hear listens on one connection until that breaks, and tells whether it stood.
+func (e postgresEngine) hear(ctx context.Context, heard func(key string)) (stood bool) {
+	conn, err := pgx.ConnectConfig(ctx, e.config.Copy())
+	if err != nil {
+		return false
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+		defer cancel()
+		_ = conn.Close(ctx) // it is given up either way
+	}()
+	if _, err := conn.Exec(ctx, `LISTEN `+channel); err != nil {
+		return false
+	}
+	heard("") // what was said while nobody listened
+	for {
+		quiet, cancel := context.WithTimeout(ctx, listenProbe)
+		n, err := conn.WaitForNotification(quiet)
+		over := quiet.Err() != nil
+		cancel()
+		switch {
+		case err == nil:
+			heard(n.Payload)
+		case ctx.Err() != nil || !over:
+			return true
+		default: // quiet: does it stand?
+			probe, cancel := context.WithTimeout(ctx, closeTime)
+			err := conn.Ping(probe)
+			cancel()
+			if err != nil {
+				return true
+			}
+		}
+	}
+}
+
+func (e postgresEngine) alone() bool { return false }
 
 func (e postgresEngine) close() error { return nil }

@@ -6,20 +6,48 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"mqttdoctor/diag"
 )
 
 // Create implements [Store].
-func (s *SQL) Create(ctx context.Context, header diag.Report, owner Owner) error {
+func (s *SQL) Create(ctx context.Context, header diag.Report, owner Owner, room Room) error {
 	data, err := json.Marshal(header)
 	if err != nil {
 		return err
 	}
-	_, err = s.exec(ctx, s.write, `INSERT INTO runs (id, state, created_at, expires_at, token_hash, owner_hash, report)
-		VALUES (?, ?, ?, ?, ?, ?, ?)`, header.ID, string(header.State), header.CreatedAt.UnixMilli(), header.ExpiresAt.UnixMilli(),
-		owner.TokenHash, nullable(owner.CookieHash), string(data))
-	return err
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := s.engine.takeTurn(ctx, tx); err != nil {
+			return err
+		}
+		if err := s.live(ctx, tx); err != nil { // else it could look like a dead process's
+			return err
+		}
+		if err := s.count(ctx, tx, room, `SELECT count(*), COALESCE(sum(CASE WHEN r.client = ? THEN 1 ELSE 0 END), 0) FROM runs r
+			JOIN processes p ON p.id = r.process_id WHERE r.state = 'running' AND p.seen_at > `+s.sinceLease()); err != nil {
+			return err
+		}
+		_, err = s.exec(ctx, tx, `INSERT INTO runs (id, state, created_at, expires_at, token_hash, owner_hash, report, process_id, client)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, header.ID, string(header.State), header.CreatedAt.UnixMilli(),
+			header.ExpiresAt.UnixMilli(), owner.TokenHash, nullable(owner.CookieHash), string(data), s.process, room.Client)
+		return err
+	})
+}
+
+// count compares what a query, of which the client is the first argument, counts in all and for the client with the room there is.
+func (s *SQL) count(ctx context.Context, tx *sql.Tx, room Room, query string, args ...any) error {
+	var all, client int
+	if err := s.row(ctx, tx, query, append([]any{room.Client}, args...)...).Scan(&all, &client); err != nil {
+		return err
+	}
+	switch {
+	case room.PerClient > 0 && client >= room.PerClient:
+		return &Full{PerClient: true}
+	case room.InAll > 0 && all >= room.InAll:
+		return &Full{}
+	}
+	return nil
 }
 
 func nullable(b []byte) any {
@@ -49,7 +77,7 @@ func (s *SQL) Append(ctx context.Context, id string, events []diag.Event) error 
 				return err
 			}
 		}
-		return nil
+		return s.engine.signal(ctx, tx, Key(id))
 	})
 }
 
@@ -66,7 +94,7 @@ func (s *SQL) whyNotAppended(ctx context.Context, tx *sql.Tx, id string, seq int
 	if state != string(diag.StateRunning) {
 		return fmt.Errorf("%w: event %d comes after it", ErrEnded, seq)
 	}
-	return fmt.Errorf("archive: event %d does not follow event %d", seq, last)
+	return fmt.Errorf("%w: %d does not follow %d", ErrOutOfTurn, seq, last)
 }
 
 func (s *SQL) insertEvent(ctx context.Context, tx *sql.Tx, id string, e diag.Event) error {
@@ -93,7 +121,8 @@ func (s *SQL) finish(ctx context.Context, tx *sql.Tx, r diag.Report) error {
 	if r.RootCause != nil {
 		cause = r.RootCause.Code
 	}
-	_, err = s.exec(ctx, tx, `UPDATE runs SET state = ?, verdict = ?, root_cause = ?, finished_at = ?, report = ? WHERE id = ?`,
+	_, err = s.exec(ctx, tx, `UPDATE runs SET state = ?, verdict = ?, root_cause = ?, finished_at = ?, report = ?, client = '',
+		wanted = '' WHERE id = ?`,
 		string(r.State), string(r.Verdict), string(cause), r.FinishedAt.UnixMilli(), string(data), r.ID)
 	return err
 }
@@ -102,15 +131,26 @@ func (s *SQL) finish(ctx context.Context, tx *sql.Tx, r diag.Report) error {
 func (s *SQL) Run(ctx context.Context, id string) (Run, error) {
 	var run Run
 	var data string
-	err := s.row(ctx, s.read, `SELECT report, token_hash, owner_hash, last_seq FROM runs WHERE id = ? AND expires_at > ?`,
-		id, s.now().UnixMilli()).Scan(&data, &run.Owner.TokenHash, &run.Owner.CookieHash, &run.LastSeq)
+	var held sql.NullInt64
+	err := s.row(ctx, s.read, `SELECT r.report, r.token_hash, r.owner_hash, r.last_seq, r.process_id, (SELECT r.held_until FROM processes p
+		WHERE p.id = r.process_id AND p.seen_at > `+s.sinceLease()+`) FROM runs r WHERE r.id = ? AND r.expires_at > ?`,
+		id, s.now().UnixMilli()).Scan(&data, &run.Owner.TokenHash, &run.Owner.CookieHash, &run.LastSeq, &run.Process, &held)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Run{}, ErrNotFound
 	}
 	if err != nil {
 		return Run{}, err
 	}
+	if held.Int64 > s.now().UnixMilli() {
+		run.HeldUntil = time.UnixMilli(held.Int64)
+	}
 	return run, json.Unmarshal([]byte(data), &run.Report)
+}
+
+// Hold implements [Store].
+func (s *SQL) Hold(ctx context.Context, id string, until time.Time) error {
+	_, err := s.exec(ctx, s.write, `UPDATE runs SET held_until = ? WHERE id = ?`, until.UnixMilli(), id)
+	return err
 }
 
 // Events implements [Store].
@@ -147,12 +187,19 @@ func (s *SQL) Events(ctx context.Context, id string, after, limit int) ([]diag.E
 
 // Erase implements [Store].
 func (s *SQL) Erase(ctx context.Context, id string) error {
-	n, err := s.exec(ctx, s.write, `DELETE FROM runs WHERE id = ?`, id)
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
+		var process string
+		err := s.row(ctx, tx, `DELETE FROM runs WHERE id = ? RETURNING process_id`, id).Scan(&process)
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		return s.engine.signal(ctx, tx, Key(id), Key(process)) // its viewers, and who carries it
+	})
 	if err != nil {
 		return err
-	}
-	if n == 0 {
-		return ErrNotFound
 	}
 	return s.scrub(ctx)
 }
@@ -165,16 +212,4 @@ func (s *SQL) Expire(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	return n, s.scrub(ctx)
-}
-
-// Unfinished implements [Store].
-func (s *SQL) Unfinished(ctx context.Context) ([]string, error) {
-	var ids []string
-	err := s.rows(ctx, s.read, func(rows *sql.Rows) error {
-		var id string
-		err := rows.Scan(&id)
-		ids = append(ids, id)
-		return err
-	}, `SELECT id FROM runs WHERE state = ? ORDER BY created_at`, string(diag.StateRunning))
-	return ids, err
 }

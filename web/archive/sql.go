@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"embed"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/pressly/goose/v3"
 )
@@ -23,6 +25,9 @@ type SQL struct {
 	read   *sql.DB // the same as write where the database has many writers
 	engine engine
 	now    clock
+	// process is this process's id at the database, lease how long it is taken for alive after it last said so.
+	process string
+	lease   time.Duration
 	// unscrubbed: rows were deleted whose old pages may still be in the files; the next sweep sees to it.
 	unscrubbed atomic.Bool
 }
@@ -37,8 +42,37 @@ type engine interface {
 	bind(query string) string
 	// scrub makes deletion true in the files. A reader may keep it from doing so: then it is an error, and tried again.
 	scrub(ctx context.Context, write *sql.DB) error
+	// clock is an expression for the database's time, in milliseconds since 1970: processes may disagree on theirs.
+	clock() string
+	// takeTurn lets the transactions that count and add wait for each other.
+	takeTurn(ctx context.Context, tx *sql.Tx) error
+	// signal wakes those who listen for the keys, in all processes, when the transaction is done.
+	signal(ctx context.Context, tx *sql.Tx, keys ...string) error
+	// listen calls heard with each key, and with "" where some may have been missed, until the context ends.
+	listen(ctx context.Context, heard func(key string))
+	// alone tells that no other process works with this database.
+	alone() bool
 	// close gives back what the engine holds beside the two pools, which are closed by then.
 	close() error
+}
+
+// closeTime is how long a process that goes tries to say so.
+const closeTime = 2 * time.Second
+
+// open brings the schema up to date and joins the processes at this database.
+func (s *SQL) open(ctx context.Context) error {
+	s.now, s.process, s.lease = time.Now, strings.ToLower(rand.Text()), Lease
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	return s.inTx(ctx, func(tx *sql.Tx) error {
+		if s.engine.alone() {
+			if _, err := s.exec(ctx, tx, `DELETE FROM processes`); err != nil { // they died: the file is ours
+				return err
+			}
+		}
+		return s.live(ctx, tx)
+	})
 }
 
 // migrate brings the schema up to date.
@@ -132,7 +166,10 @@ func (s *SQL) Ping(ctx context.Context) error {
 
 // Close implements [Store].
 func (s *SQL) Close() error {
-	var errs []error
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	_, err := s.exec(ctx, s.write, `DELETE FROM processes WHERE id = ?`, s.process) // else its lease runs out
+	errs := []error{err}
 	if s.read != s.write {
 		errs = append(errs, s.read.Close()) // first, so that the last connection is the writer's and carries SQLite's log over
 	}

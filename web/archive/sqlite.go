@@ -50,8 +50,8 @@ func OpenSQLite(ctx context.Context, path string) (*SQL, error) {
 	}
 	read.SetMaxOpenConns(readers)
 	// write has one connection: SQLite has one writer, and waiting here is fair, where waiting for the file's lock is not.
-	s := &SQL{write: write, read: read, engine: sqliteEngine{held}, now: time.Now}
-	if err := s.migrate(ctx); err != nil {
+	s := &SQL{write: write, read: read, engine: sqliteEngine{held}}
+	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the archive %s: %w", path, err), s.Close())
 	}
 	return s, nil
@@ -96,6 +96,18 @@ func (e sqliteEngine) dialect() (goose.Dialect, string, []goose.ProviderOption, 
 }
 
 func (e sqliteEngine) bind(query string) string { return query }
+
+func (e sqliteEngine) clock() string { return `CAST(unixepoch('subsec') * 1000 AS INTEGER)` }
+
+// takeTurn does nothing: there is one writer.
+func (e sqliteEngine) takeTurn(context.Context, *sql.Tx) error { return nil }
+
+// signal does nothing: there is one process, which knows what it does.
+func (e sqliteEngine) signal(context.Context, *sql.Tx, ...string) error { return nil }
+
+func (e sqliteEngine) listen(ctx context.Context, _ func(string)) { <-ctx.Done() }
+
+func (e sqliteEngine) alone() bool { return true }
 
 func (e sqliteEngine) close() error { return e.lock.release() }
 

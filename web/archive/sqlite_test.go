@@ -45,7 +45,7 @@ func TestErasedRunsAreErasedFromTheFiles(t *testing.T) {
 		if id == "expired" {
 			h.ExpiresAt = now.Add(-time.Second)
 		}
-		if err := s.Create(t.Context(), h, owner); err != nil {
+		if err := s.Create(t.Context(), h, owner, Room{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Append(t.Context(), id, []diag.Event{{Seq: 1, Type: diag.EventRunStarted, Report: &h}, finished(2, h, now)}); err != nil {
@@ -120,7 +120,7 @@ func TestArchiveOutlivesItsProcess(t *testing.T) {
 		}
 		if _, err := s.Run(t.Context(), "x"); err != nil {
 			create(t, s, "x", time.Now())
-		} else if ids, err := s.Unfinished(t.Context()); err != nil || len(ids) != 1 {
+		} else if ids, err := s.Orphans(t.Context()); err != nil || len(ids) != 1 {
 			t.Errorf("%v, %v", ids, err)
 		}
 		if err := s.Close(); err != nil {

@@ -63,7 +63,7 @@ var owner = Owner{TokenHash: []byte("token hash"), CookieHash: []byte("cookie ha
 func create(t *testing.T, s Store, id string, now time.Time) diag.Report {
 	t.Helper()
 	h := header(id, now)
-	if err := s.Create(t.Context(), h, owner); err != nil {
+	if err := s.Create(t.Context(), h, owner, Room{}); err != nil {
 		t.Fatal(err)
 	}
 	return h
@@ -95,14 +95,14 @@ func TestRunIsKeptFromBeginToEnd(t *testing.T) {
 		if err := s.Append(ctx, "x", []diag.Event{{Seq: 1, Type: diag.EventRunStarted, Report: &h}, stepEvent(2, "a")}); err != nil {
 			t.Fatal(err)
 		}
-		if ids, err := s.Unfinished(ctx); err != nil || !slices.Equal(ids, []string{"x"}) {
-			t.Errorf("%v, %v", ids, err)
+		if duties, err := s.Beat(ctx); err != nil || !slices.Equal(duties, []Duty{{ID: "x"}}) {
+			t.Errorf("%v, %v", duties, err)
 		}
 		if err := s.Append(ctx, "x", []diag.Event{finished(3, h, *now)}); err != nil {
 			t.Fatal(err)
 		}
-		if ids, err := s.Unfinished(ctx); err != nil || len(ids) != 0 {
-			t.Errorf("%v, %v", ids, err)
+		if duties, err := s.Beat(ctx); err != nil || len(duties) != 0 {
+			t.Errorf("%v, %v", duties, err)
 		}
 		got, err = s.Run(ctx, "x")
 		if err != nil || got.Report.State != diag.StateFinished || got.LastSeq != 3 || got.Report.RootCause.Code != "tcp.refused" {
@@ -135,8 +135,8 @@ func TestNumbersHaveNoGapAndAnEndIsAnEnd(t *testing.T) {
 		if err := s.Append(ctx, "x", []diag.Event{finished(1, h, *now)}); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Append(ctx, "x", []diag.Event{stepEvent(2, "a")}); err == nil {
-			t.Error("an event was taken after the end")
+		if err := s.Append(ctx, "x", []diag.Event{stepEvent(2, "a")}); !errors.Is(err, ErrEnded) {
+			t.Errorf("an event was taken after the end: %v", err)
 		}
 		if err := s.Append(ctx, "y", []diag.Event{stepEvent(1, "a")}); !errors.Is(err, ErrNotFound) {
 			t.Errorf("got %v", err)
@@ -173,8 +173,8 @@ func TestExpiredRunsAreGone(t *testing.T) {
 		if _, err := s.Run(ctx, "2"); err != nil {
 			t.Error(err)
 		}
-		if ids, _ := s.Unfinished(ctx); !slices.Equal(ids, []string{"0"}) {
-			t.Errorf("a run under way was erased by its age: %v", ids)
+		if duties, _ := s.Beat(ctx); !slices.Equal(duties, []Duty{{ID: "0"}}) {
+			t.Errorf("a run under way was erased by its age: %v", duties)
 		}
 	})
 }
