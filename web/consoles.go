@@ -12,6 +12,7 @@ import (
 	"mqttdoctor/diag/relay"
 	"mqttdoctor/diag/trace"
 	"mqttdoctor/handlers"
+	"mqttdoctor/web/archive"
 )
 
 const (
@@ -67,6 +68,7 @@ type console struct {
 // ConsolesConfig is what a manager of consoles needs.
 type ConsolesConfig struct {
 	Engine       *Engine
+	Crew         archive.Crew // counts consoles over all processes; nil: this one alone counts
 	MaxConsoles  int
 	MaxPerClient int
 	MaxRelays    int           // connections of all consoles
@@ -87,12 +89,12 @@ func NewConsoles(c ConsolesConfig) *Consoles {
 	if c.meter == nil {
 		c.meter = newMeter()
 	}
-	return &Consoles{engine: c.Engine, places: newConsolePlaces(c.MaxConsoles, c.MaxPerClient), relays: c.MaxRelays, idle: c.Idle,
+	return &Consoles{engine: c.Engine, places: newPlaces(c.Crew, c.MaxConsoles, c.MaxPerClient), relays: c.MaxRelays, idle: c.Idle,
 		meter: c.meter, log: c.Log, now: c.Now, open: map[string]*console{}}
 }
 
 // Open implements [handlers.Consoles].
-func (m *Consoles) Open(_ context.Context, by handlers.Actor, o handlers.ConsoleOptions) (handlers.OpenedConsole, error) {
+func (m *Consoles) Open(ctx context.Context, by handlers.Actor, o handlers.ConsoleOptions) (handlers.OpenedConsole, error) {
 	target, err := diag.ParseTarget(o.Target)
 	if err != nil {
 		return handlers.OpenedConsole{}, err
@@ -100,7 +102,7 @@ func (m *Consoles) Open(_ context.Context, by handlers.Actor, o handlers.Console
 	if err := m.engine.judge(target, diag.PlanOptions{}); err != nil {
 		return handlers.OpenedConsole{}, err
 	}
-	release, err := m.places.take(by.Addr)
+	release, err := m.places.take(ctx, by.Addr)
 	if err != nil {
 		return handlers.OpenedConsole{}, err
 	}
@@ -269,9 +271,19 @@ func (m *Consoles) Run(ctx context.Context) {
 		select {
 		case <-ticker.C:
 			m.Sweep()
+			m.settle(ctx)
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// settle gives the places of ended consoles back to other processes.
+func (m *Consoles) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, consoleTick)
+	defer cancel()
+	if err := m.places.settle(ctx); err != nil && ctx.Err() == nil {
+		m.log.Warn("places of consoles are not given back yet", "err", err)
 	}
 }
 

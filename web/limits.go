@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"sync"
@@ -10,24 +11,19 @@ import (
 	"mqttdoctor/web/archive"
 )
 
-// places are the limits on runs at once, or on consoles.
+// places are the limits on consoles at once, over all processes at one archive: runs count by themselves.
 type places struct {
+	crew             archive.Crew // nil: this process alone counts
 	inAll, perClient int
-	consoles         bool // what is counted are consoles
 
 	mu     sync.Mutex
 	taken  int
 	client map[netip.Prefix]int
+	left   []string // places that the archive still has
 }
 
-func newPlaces(inAll, perClient int) *places {
-	return &places{inAll: inAll, perClient: perClient, client: map[netip.Prefix]int{}}
-}
-
-func newConsolePlaces(inAll, perClient int) *places {
-	p := newPlaces(inAll, perClient)
-	p.consoles = true
-	return p
+func newPlaces(crew archive.Crew, inAll, perClient int) *places {
+	return &places{crew: crew, inAll: inAll, perClient: perClient, client: map[netip.Prefix]int{}}
 }
 
 const (
@@ -37,35 +33,79 @@ const (
 	retryConsole = time.Minute
 )
 
-func (p *places) busy(perClient bool, limit int) error {
-	b := &handlers.Busy{Consoles: p.consoles, RetryAfter: retryAfter, PerClient: perClient, Limit: limit}
-	if p.consoles {
-		b.RetryAfter = retryConsole
+func (p *places) busy(perClient bool) error {
+	limit := p.inAll
+	if perClient {
+		limit = p.perClient
 	}
-	return b
+	return &handlers.Busy{Consoles: true, RetryAfter: retryConsole, PerClient: perClient, Limit: limit}
 }
 
-// take reserves a place for a client, or says why there is none.
-func (p *places) take(addr netip.Addr) (release func(), err error) {
+// take reserves a place for a client, or says why there is none. What it returns gives the place back here at once, and at the
+// archive with the next call of settle.
+func (p *places) take(ctx context.Context, addr netip.Addr) (release func(), err error) {
 	who := clientOf(addr)
+	if err := p.takeHere(who); err != nil {
+		return nil, err
+	}
+	id := newID()
+	if p.crew != nil {
+		_ = p.settle(ctx) // tried again later
+		err := p.crew.Take(ctx, "console", id, archive.Room{Client: who.String(), InAll: p.inAll, PerClient: p.perClient})
+		if err != nil {
+			p.leaveHere(who, "")
+			var full *archive.Full
+			if errors.As(err, &full) {
+				err = p.busy(full.PerClient)
+			}
+			return nil, err
+		}
+	}
+	return sync.OnceFunc(func() { p.leaveHere(who, id) }), nil
+}
+
+func (p *places) takeHere(who netip.Prefix) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.client[who] >= p.perClient:
-		return nil, p.busy(true, p.perClient)
+		return p.busy(true)
 	case p.taken >= p.inAll:
-		return nil, p.busy(false, p.inAll)
+		return p.busy(false)
 	}
 	p.taken++
 	p.client[who]++
-	return sync.OnceFunc(func() {
+	return nil
+}
+
+func (p *places) leaveHere(who netip.Prefix, id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken--
+	if p.client[who]--; p.client[who] == 0 {
+		delete(p.client, who)
+	}
+	if p.crew != nil && id != "" {
+		p.left = append(p.left, id)
+	}
+}
+
+// settle gives places back at the archive. Those that it does not take are given back the next time.
+func (p *places) settle(ctx context.Context) error {
+	p.mu.Lock()
+	left := p.left
+	p.left = nil
+	p.mu.Unlock()
+	if len(left) == 0 {
+		return nil
+	}
+	err := p.crew.Leave(ctx, left...)
+	if err != nil {
 		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.taken--
-		if p.client[who]--; p.client[who] == 0 {
-			delete(p.client, who)
-		}
-	}), nil
+		p.left = append(p.left, left...)
+		p.mu.Unlock()
+	}
+	return err
 }
 
 // room is the limit that a run of this client is under.

@@ -144,7 +144,9 @@ func rescue(log *slog.Logger, h *handlers.Handlers) func(http.Handler) http.Hand
 func onlyHosts(public *url.URL, h *handlers.Handlers) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if public != nil && strings.EqualFold(r.Host, public.Host) || isLoopbackHost(r.Host) {
+			// Balancers ask after our health without a name, and the answer holds nothing.
+			health := r.URL.Path == "/healthz" || r.URL.Path == "/readyz"
+			if health || public != nil && strings.EqualFold(r.Host, public.Host) || isLoopbackHost(r.Host) {
 				next.ServeHTTP(w, r)
 				return
 			}

@@ -99,7 +99,7 @@ func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
 	meter := newMeter()
 	s.runs = NewRuns(RunsConfig{Engine: engine, Store: s.store, MaxRuns: c.MaxRuns, MaxPerClient: c.MaxPerClient,
 		Retention: c.Retention, Log: o.Log, meter: meter})
-	s.consoles = NewConsoles(ConsolesConfig{Engine: engine, MaxConsoles: c.MaxConsoles, MaxPerClient: c.MaxConsolesPer,
+	s.consoles = NewConsoles(ConsolesConfig{Engine: engine, Crew: s.store, MaxConsoles: c.MaxConsoles, MaxPerClient: c.MaxConsolesPer,
 		MaxRelays: c.MaxRelays, Idle: c.ConsoleIdle, Log: o.Log, meter: meter})
 	if s.store.Alone() { // else others may carry what is under way
 		if err := s.runs.Recover(ctx); err != nil {
