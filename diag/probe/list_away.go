@@ -3,4 +3,4 @@ package probe
 import "mqttdoctor/diag"
 
 // awayProbes look at what a broker does for clients that are gone.
-var awayProbes = []diag.Probe{msgSession}
+var awayProbes = []diag.Probe{msgSession, msgWill}

@@ -6,7 +6,10 @@ import (
 	"mqttdoctor/diag"
 )
 
-const checkSession diag.ProbeID = "msg.session"
+const (
+	checkSession diag.ProbeID = "msg.session"
+	checkWill    diag.ProbeID = "msg.will"
+)
 
 // keptRules are about sessions that are to outlast their connection.
 var keptRules = []diag.Rule{
@@ -24,6 +27,11 @@ var awayRules = []diag.Rule{
 		Awaits:     []diag.ProbeID{checkSession},
 		LookAlikes: []diag.Code{"mqtt.session_not_kept", "msg.lost"},
 		When:       offlineLost},
+	{Code: "msg.will_not_delivered", Severity: diag.SeverityWarning,
+		Sources:    []string{"MQTT 5.0 3.1.2.5", "MQTT 5.0 3.14.2.1", "[MQTT-3.1.2-8]"},
+		Awaits:     []diag.ProbeID{checkWill},
+		LookAlikes: []diag.Code{"msg.publish_denied", "msg.publish_dropped"},
+		When:       willNotDelivered},
 }
 
 func keptSession(v *diag.View) (diag.Sight[*diag.KeptSession], bool) {
@@ -113,6 +121,37 @@ func offlineLost(v *diag.View) diag.Verdict {
 	case o.Live != nil && o.Live.Arrived < o.Live.Sent: // a short queue loses those too, and so does a limit on the rate
 		f.Confidence, f.Readings = diag.Likely, []diag.Code{"msg.lost"}
 	case len(bad) == 1, others > 0:
+		f.Confidence = diag.Likely
+	}
+	return diag.Holds(f)
+}
+
+// willNotDelivered needs the will gone twice although a plain message of the same client to the same topic arrived.
+func willNotDelivered(v *diag.View) diag.Verdict {
+	s, ok := first(diag.SeenBy[*diag.WillWatch](v, checkWill), func(o *diag.WillWatch) bool { return len(o.Tries) > 0 })
+	if !ok {
+		return diag.Open()
+	}
+	missing, otherwise := 0, false
+	for _, t := range s.Seen.Tries {
+		switch {
+		case t.End == diag.WillCut && t.DelayS == 0 && t.Arrived:
+			return diag.Excluded(diag.N("because.will_arrived", "duration", diag.FormatMS(t.Took)+" ms"))
+		case t.End == diag.WillCut && t.DelayS == 0:
+			missing++
+		case t.End == diag.WillDisconnect:
+			otherwise = otherwise || t.Arrived
+		}
+	}
+	f := diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Args: diag.Args{
+		"topic": s.Seen.Topic, "duration": diag.FormatMS(s.Seen.Tries[0].Waited) + " ms"}}
+	switch {
+	case missing == 0:
+		return diag.Open()
+	case otherwise:
+		f.Variant = "unnoticed"
+	}
+	if missing == 1 {
 		f.Confidence = diag.Likely
 	}
 	return diag.Holds(f)
