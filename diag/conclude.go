@@ -150,10 +150,16 @@ func granted(v *View) bool {
 		switch {
 		case s.Seen.Scratch:
 			continue
+		case s.Seen.Published == OutcomeOK && !s.Seen.Expected && vouched(v): // QoS 0 has no answer of its own
 		case s.Seen.Published != OutcomeOK || s.Seen.QoS == 0 || s.Seen.Expected:
 			return false // refused, not answered, or lost
 		}
 		named = true
 	}
 	return named
+}
+
+// vouched tells whether the broker acknowledged a message on the user's topic in MQTT 5, where it could have declined it.
+func vouched(v *View) bool {
+	return slices.ContainsFunc(Seen[*AccessCheck](v), func(s Sight[*AccessCheck]) bool { return s.Seen.Own.Outcome == OutcomeOK })
 }

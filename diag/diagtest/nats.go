@@ -23,8 +23,33 @@ func NATS(t testing.TB) *Broker {
 	return b
 }
 
+// LimitedNATS starts a nats-server with the user doctor, who may publish and subscribe below plant/ alone, the user reader, who
+// may only subscribe there, and the user writer, who may only publish there; the passwords are their names with "-password". It
+// has a listener for MQTT over TCP.
+func LimitedNATS(t testing.TB) *Broker {
+	t.Helper()
+	b := &Broker{Name: "nats", Host: "127.0.0.1", Versions: []string{"3.1.1"}, Username: "doctor", Password: "doctor-password"}
+	// MQTT topics are subjects, with dots for slashes; the server keeps sessions and acknowledgements under $MQTT and $JS.
+	below := func(allowed bool) *natsserver.SubjectPermission {
+		if !allowed {
+			return &natsserver.SubjectPermission{Allow: []string{"$MQTT.>", "$JS.>"}}
+		}
+		return &natsserver.SubjectPermission{Allow: []string{"plant.>", "plant", "$MQTT.>", "$JS.>"}}
+	}
+	user := func(name string, write, read bool) *natsserver.User {
+		return &natsserver.User{Username: name, Password: name + "-password", Permissions: &natsserver.Permissions{Publish: below(write), Subscribe: below(read)}}
+	}
+	b.MQTT, _ = startNATS(t, nil, func(o *natsserver.Options) {
+		o.Users = []*natsserver.User{user("doctor", true, true), user("reader", false, true), user("writer", true, false)}
+	})
+	if err := awaitMQTT(20*time.Second, nil, nil, b.URLs()...); err != nil {
+		t.Fatalf("nats: %v", err)
+	}
+	return b
+}
+
 // startNATS starts one server, with TLS where a configuration is given, and returns the URLs of its two listeners.
-func startNATS(t testing.TB, config *tls.Config) (mqttURL, wsURL string) {
+func startNATS(t testing.TB, config *tls.Config, change ...func(*natsserver.Options)) (mqttURL, wsURL string) {
 	t.Helper()
 	secure := ""
 	if config != nil {
@@ -40,6 +65,9 @@ func startNATS(t testing.TB, config *tls.Config) (mqttURL, wsURL string) {
 		StoreDir:   t.TempDir(),
 		MQTT:       natsserver.MQTTOpts{Host: "127.0.0.1", Port: FreePort(t), TLSConfig: config},
 		Websocket:  natsserver.WebsocketOpts{Host: "127.0.0.1", Port: FreePort(t), TLSConfig: config, NoTLS: config == nil},
+	}
+	for _, f := range change {
+		f(options)
 	}
 	server, err := natsserver.NewServer(options)
 	if err != nil {

@@ -24,7 +24,8 @@ var rabbit struct {
 
 // RabbitMQ returns a RabbitMQ with its MQTT and Web MQTT plugins, which is started at the first call and shared by the
 // whole test binary. It speaks MQTT 3.1 and 3.1.1 (5 is closed without CONNACK), WebSocket at /ws, has the user doctor,
-// and takes anonymous clients as guest. Tests that share it use topics and client ids of their own.
+// and takes anonymous clients as guest. The user limited may write and read MQTT topics below plant/ alone, the user reader may
+// read them and the user writer write them; their passwords are their names with "-password". Tests that share it use topics and client ids of their own.
 func RabbitMQ(t testing.TB) *Broker {
 	t.Helper()
 	Require(t, "rabbitmq-server")
@@ -181,11 +182,21 @@ func rabbitDefinitions(username, password string, maxLength int) string {
 		policies = append(policies, object{"vhost": "/", "name": "short", "pattern": "^mqtt-subscription-", "apply-to": "queues", "priority": 1,
 			"definition": object{"max-length": maxLength}})
 	}
+	// MQTT topics are routing keys of the exchange amq.topic, with dots for slashes (RabbitMQ, "Topic Authorisation").
+	onTopics := func(name, write, read string) object {
+		return object{"user": name, "vhost": "/", "exchange": "amq.topic", "write": write, "read": read}
+	}
+	const plant, none = `^plant\..*`, `^$`
+	users, permissions := []object{user(username, password), user("guest", "guest")}, []object{permission(username), permission("guest")}
+	for _, name := range []string{"limited", "reader", "writer"} {
+		users, permissions = append(users, user(name, name+"-password")), append(permissions, permission(name))
+	}
 	data, _ := json.Marshal(object{
-		"policies":    policies,
-		"users":       []object{user(username, password), user("guest", "guest")},
-		"vhosts":      []object{{"name": "/"}},
-		"permissions": []object{permission(username), permission("guest")},
+		"policies":          policies,
+		"users":             users,
+		"vhosts":            []object{{"name": "/"}},
+		"permissions":       permissions,
+		"topic_permissions": []object{onTopics("limited", plant, plant), onTopics("reader", none, plant), onTopics("writer", plant, none)},
 	}) // strings alone cannot fail
 	return string(data)
 }

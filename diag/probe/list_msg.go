@@ -4,5 +4,5 @@ import "mqttdoctor/diag"
 
 var msgProbes = []diag.Probe{msgFilter, msgSubscribe, msgAlone, msgRoundTrip, msgRoundTrip2, msgPublish, msgPublishLower,
 	msgPair, msgQoSGrid, msgBurst, msgBurstAgain, msgBurstSteps, msgBurstPaced, msgBurstQoS1, msgBurstWide,
-	msgSize, msgRetained, msgRetainedOwn, msgFilters, mqttCapabilities,
+	msgSize, msgRetained, msgRetainedOwn, msgFilters, mqttCapabilities, msgAccess,
 }

@@ -302,6 +302,8 @@ func publishOn(ctx context.Context, env *diag.Env, x *exchange, m mqttwire.Messa
 		if failure.Kind == mqttwire.FailRefused {
 			p.code = int(failure.Code)
 		}
+	case m.QoS > 0:
+		p.code, p.reason = int(acked.Code), acked.Reason
 	}
 	return p
 }

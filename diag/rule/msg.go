@@ -36,12 +36,12 @@ var msgRules = []diag.Rule{
 		When:       publishDenied},
 	{Code: "msg.publish_dropped", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 4.6", "[MQTT-3.3.5-2]"},
-		Awaits:     []diag.ProbeID{checkPublish, checkSubscribe, checkRoundTrip, checkQoS2, checkFilter},
+		Awaits:     []diag.ProbeID{checkPublish, checkSubscribe, checkRoundTrip, checkQoS2, checkFilter, checkAccess},
 		LookAlikes: []diag.Code{"msg.publish_denied", "msg.subscribe_denied", "msg.filter_mismatch", "msg.not_routed"},
 		When:       publishDropped},
 	{Code: "msg.not_routed", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.3.4"},
-		Awaits:     []diag.ProbeID{checkPublish, checkSubscribe, checkRoundTrip, checkQoS2, checkFilter},
+		Awaits:     []diag.ProbeID{checkPublish, checkSubscribe, checkRoundTrip, checkQoS2, checkFilter, checkAccess},
 		LookAlikes: []diag.Code{"msg.publish_dropped", "msg.publish_denied", "msg.filter_mismatch"},
 		When:       notRouted},
 	{Code: "msg.qos_downgraded", Severity: diag.SeverityWarning,
@@ -194,25 +194,30 @@ func vanished(d *diag.Delivery) bool {
 }
 func arrived(d *diag.Delivery) bool { return d.Delivered }
 
-// publishDropped needs the message gone though published and subscribed in order, and another topic that works.
+// publishDropped needs the message gone though published and subscribed in order, and another topic that works, or access
+// rules that are seen to be in force; or the word of the same broker in MQTT 5.
 func publishDropped(v *diag.View) diag.Verdict {
 	own, scratch := deliveries(v, false), deliveries(v, true)
 	if _, ok := first(own, arrived); ok {
 		return diag.Excluded(diag.N("because.message_arrived"))
 	}
 	_, scratchWorks := first(scratch, arrived)
+	if f, ok := toldInMQTT5(v, own); ok {
+		return diag.Holds(f)
+	}
+	if f, ok := notHeard(own); ok {
+		return diag.Holds(f)
+	}
 	if lost, ok := first(own, vanished); ok {
-		if !scratchWorks {
-			if _, refused := first(scratch, publishRefused); !refused && !anyDenied(subscriptions(v, true)) {
-				return diag.Excluded(diag.N("because.no_topic_works"))
-			}
-			// Ours is refused openly: access rules are in force, and this topic is lost to one.
+		if !scratchWorks && !accessRules(v) {
+			return diag.Excluded(diag.N("because.no_topic_works"))
 		}
 		f := publishFinding(lost)
 		f.Variant = ""
 		f.Args["duration"] = diag.FormatMS(lost.Seen.Waited) + " ms"
-		if !scratchWorks {
+		if !scratchWorks { // ours is refused openly: access rules are in force, and this topic is lost to one
 			f.Confidence = diag.Likely
+			f.Args["reason"] = allowedInMQTT5(v, lost.Seen)
 		}
 		return diag.Holds(f)
 	}
@@ -240,9 +245,15 @@ func notRouted(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.message_arrived"))
 	}
 	lost, ok := first(own, vanished)
+	if _, listened := notHeard(own); listened { // the user did not ask to read it
+		return diag.Open()
+	}
 	_, oursLost := first(scratch, vanished)
 	if !ok || !oursLost {
 		return diag.Open()
+	}
+	if accessRules(v) {
+		return diag.Excluded(diag.N("because.access_rules"))
 	}
 	f := publishFinding(lost)
 	f.Variant = ""
