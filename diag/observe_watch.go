@@ -280,7 +280,11 @@ func (o *ConnectionWatch) dropTable() Table {
 		}
 		acked.Words = append(acked.Words, word)
 	}
-	return Table{Name: "watch.drops", Plot: PlotGrid, Columns: []Column{at, lane, how, age, quiet, sent, received, acked}}
+	columns := []Column{at, lane, how, age, quiet, sent, received}
+	if slices.ContainsFunc(o.Drops, func(d Drop) bool { return d.TCPAcked != nil }) {
+		columns = append(columns, acked)
+	}
+	return Table{Name: "watch.drops", Plot: PlotGrid, Columns: columns}
 }
 
 func (o *ConnectionWatch) tryTable() Table {

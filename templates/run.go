@@ -355,6 +355,9 @@ func (r RunPage) settings() [][2]string {
 	if plan.TimeoutS > 0 {
 		add("run.timeout", r.T("unit.s", "n", strconv.FormatFloat(plan.TimeoutS, 'f', -1, 64)))
 	}
+	if plan.WatchS > 0 {
+		add("field.watch", r.Duration(float64(plan.WatchS)*1000))
+	}
 	add("field.resolvers", strings.Join(plan.Resolvers, ", "))
 	if plan.Intrusive {
 		add("field.intrusive", r.T("run.yes"))
