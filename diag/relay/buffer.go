@@ -84,19 +84,24 @@ func (s *source) next() (*buffer, int, error) {
 		buf.release()
 		return nil, 0, s.err
 	}
-	room := len(buf.b) - headRoom
 	// A read that fills what it was given says that there is more.
-	s.large = n == room || n == firstPiece && s.raw == nil || s.large && n > firstPiece
+	switch {
+	case s.raw == nil:
+		s.large = n == smallBuffer || n == firstPiece && !s.large
+	default:
+		s.large = n == len(buf.b)-headRoom || s.large && n > smallBuffer/4
+	}
 	return buf, n, nil // an error comes again with the next read
 }
 
 // firstPiece is what a reader holds that cannot wait without a buffer.
 const firstPiece = 512
 
-// readPlain reads with a buffer in hand: a small one, until more comes than fits it.
+// readPlain reads with a buffer in hand: a small one, until more comes than fits it. The other holds a TLS record
+// (RFC 8446 5.1: 2^14 bytes), which is all that one read of a TLS connection returns.
 func (s *source) readPlain() {
 	if s.large {
-		s.buf = takeBuffer(true)
+		s.buf = takeBuffer(false)
 		s.n, s.err = s.conn.Read(s.buf.b[headRoom:])
 		return
 	}
