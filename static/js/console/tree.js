@@ -199,7 +199,7 @@ export class Tree extends Talker {
 
   #toggle(node, open) {
     node.open = open;
-    this.#changed = true;
+    this.#rows = this.#flat(); // at once: the next key may follow before the next picture
     this.#picture();
   }
 
