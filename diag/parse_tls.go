@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// parseTLS checks CA, certificate and key before any connection is made. A key that does not belong to its certificate is no
-// faulty input but a fault of the client's set-up, which the run diagnoses: tls.client_key_mismatch.
+// parseTLS checks CA, certificate and key before any connection is made. A key that does not belong to its certificate
+// is refused here and not diagnosed later: nothing would ever be sent with it.
 func parseTLS(in TargetInput, t *Target, errs FieldErrors) {
 	for field, text := range map[string]string{
 		"target.tls.ca_pem": in.TLS.CAPEM, "target.tls.cert_pem": in.TLS.CertPEM, "target.tls.key_pem": in.TLS.KeyPEM.Reveal(),
@@ -77,8 +77,11 @@ func parseClientCertificate(t *Target, errs FieldErrors) {
 		errs.set("target.tls.key_pem", N("input.key_encrypted"))
 		return
 	}
-	if _, err := tls.X509KeyPair([]byte(cert), []byte(key)); err != nil &&
-		!strings.Contains(err.Error(), "private key does not match") && !strings.Contains(err.Error(), "type does not match") {
+	if _, err := tls.X509KeyPair([]byte(cert), []byte(key)); err != nil {
+		if strings.Contains(err.Error(), "private key does not match") || strings.Contains(err.Error(), "type does not match") {
+			errs.set("target.tls.key_pem", N("input.key_mismatch"))
+			return
+		}
 		errs.set("target.tls.key_pem", N("input.pem_no_key"))
 	}
 }

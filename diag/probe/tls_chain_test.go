@@ -62,20 +62,6 @@ func TestTLSChains(t *testing.T) {
 				ca := noParent.Restricted(t, "localhost", func(c *x509.Certificate) { c.Subject.Organization = nil })
 				return brokerWith(t, ca, ca.Issue(t, diagtest.CertOptions{}))
 			}},
-		{name: "key of another certificate, which the broker wants", root: "tls.client_key_mismatch",
-			broken: func(t *testing.T) diag.TargetInput {
-				ca := diagtest.NewCA(t, "Root")
-				in := withClientCert(brokerWith(t, ca, ca.Issue(t, diagtest.CertOptions{}), diagtest.ClientCertRequired(ca)), ca.Issue(t, diagtest.CertOptions{}))
-				in.TLS.KeyPEM = diag.NewSecret(ca.Issue(t, diagtest.CertOptions{}).KeyPEM)
-				return in
-			}},
-		{name: "key of another kind than the certificate's", root: "tls.client_key_mismatch",
-			broken: func(t *testing.T) diag.TargetInput {
-				ca := diagtest.NewCA(t, "Root")
-				in := withClientCert(brokerWith(t, ca, ca.Issue(t, diagtest.CertOptions{})), ca.Issue(t, diagtest.CertOptions{}))
-				in.TLS.KeyPEM = diag.NewSecret(ca.Issue(t, diagtest.CertOptions{RSABits: 2048}).KeyPEM)
-				return in
-			}},
 		{name: "key of the certificate", root: "",
 			broken: func(t *testing.T) diag.TargetInput {
 				ca := diagtest.NewCA(t, "Root")
