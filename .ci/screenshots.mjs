@@ -40,6 +40,11 @@ const pages = {
     await page.waitForSelector(".problems");
   },
   causes: (page) => page.goto(base + "/causes"),
+  guides: (page) => page.goto(base + "/guides"),
+  guide: (page) => page.goto(base + "/guides/refused?url=mqtt://broker.example.com"),
+  import: (page) => page.goto(base + "/import"),
+  compare: (page) => page.goto(base + "/compare?a=x&b=y"),
+  console: (page) => page.goto(base + "/console"),
   "not-found": (page) => page.goto(base + "/nothing-here"),
   design: (page) => page.goto(base + "/design"),
   "demo-healthy": demo("healthy-tls"),

@@ -239,6 +239,19 @@ func (f Form) input(field string) string {
 	return ""
 }
 
+// fieldWords are the keys of the fields' own names, for where a message stands away from its field.
+var fieldWords = map[string]string{
+	fieldURL: "home.url.label", fieldProtocol: "field.protocol", fieldClientID: "field.client_id", fieldUsername: "field.username",
+	fieldPassword: "field.password", fieldKeepalive: "field.keepalive", fieldCleanStart: "field.clean_start",
+	fieldSessionExpiry: "field.session_expiry", fieldCA: "field.ca", fieldCert: "field.cert", fieldKey: "field.key",
+	fieldServerName: "field.server_name", fieldALPN: "field.alpn", fieldInsecure: "field.insecure", fieldWSPath: "field.ws_path",
+	fieldWSOrigin: "field.ws_origin", fieldWSHeaders: "field.ws_headers", fieldPublish: "field.publish",
+	fieldSubscribe: "field.subscribe", fieldQoS: "field.qos", fieldBurstCount: "field.burst_count", fieldBurstQoS: "field.burst_qos",
+	fieldBurstPayload: "field.burst_payload", fieldNodes: "field.nodes", fieldSymptom: "home.symptom.label",
+	fieldDepth: "field.depth", fieldIntrusive: "field.intrusive", fieldTimeout: "field.timeout", fieldWatch: "field.watch",
+	fieldResolvers: "field.resolvers",
+}
+
 // describedBy lists the ids of what explains a field: its help, what was lost, its error.
 func (f Form) describedBy(name string, help bool) string {
 	var ids []string
