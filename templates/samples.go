@@ -89,7 +89,7 @@ func sampleStep(p Page, check, subject string, status diag.Status, ms float64, e
 	}
 	for i := 0; i+1 < len(evidence); i += 2 {
 		label, help := catalogue.Label("evidence."+evidence[i], p.Lang)
-		s.Evidence = append(s.Evidence, catalogue.EvidenceView{Key: diag.EvidenceKey(evidence[i]), Value: evidence[i+1], Label: label, Help: help})
+		s.Evidence = append(s.Evidence, catalogue.EvidenceView{Key: diag.EvidenceKey(evidence[i]), Value: evidence[i+1], Text: evidence[i+1], Label: label, Help: help})
 	}
 	return s
 }
@@ -125,7 +125,7 @@ func sampleSteps(p Page) []catalogue.StepView {
 	return []catalogue.StepView{
 		sampleStep(p, "dns.resolve", "broker.example.com", diag.StatusPassed, 18.4, "One address: 192.0.2.17.", "一个地址：192.0.2.17。",
 			"dns.a", "192.0.2.17", "dns.ttl", "300"),
-		sampleStep(p, "tcp.connect", sampleAddr, diag.StatusPassed, 21.7, "Connected after 21.7 ms.", "21.7 毫秒后连接成功。", "rtt", "21.7", "address", sampleAddr),
+		sampleStep(p, "tcp.connect", sampleAddr, diag.StatusPassed, 21.7, "Connected after 21.7 ms.", "21.7 毫秒后连接成功。", "rtt", "21.7 "+p.Unit("ms"), "address", sampleAddr),
 		sampleStep(p, "tls.handshake", sampleAddr, diag.StatusPassed, 44.9, "TLS 1.3, certificate trusted.", "TLS 1.3，证书受信任。",
 			"tls.version", "TLS 1.3", "cert.subject", "CN=broker.example.com", "cert.not_after", "2027-02-01T00:00:00Z",
 			"cert.sha256", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),

@@ -4,9 +4,11 @@ function localise(root) {
     const date = new Date(element.dateTime);
     if (Number.isNaN(date.getTime())) continue;
     element.dataset.local = "";
+    // A time that was given to the minute gets no seconds.
+    const seconds = /\d\d:\d\d:\d\d/.test(element.textContent);
     element.title = element.textContent;
     element.textContent = new Intl.DateTimeFormat(element.dataset.lang || document.documentElement.lang,
-      { dateStyle: "medium", timeStyle: "medium" }).format(date);
+      { dateStyle: "medium", timeStyle: seconds ? "medium" : "short" }).format(date);
   }
 }
 
