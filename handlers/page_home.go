@@ -95,6 +95,29 @@ func (h *Handlers) handleForm(w http.ResponseWriter, r *http.Request) error {
 	return h.show(w, r, p.Status, templates.Home(page))
 }
 
+// handleFormCheck says what is wrong with what was typed so far, without starting anything: the page asks whenever a field was
+// left, without its secrets, and shows what concerns that field.
+func (h *Handlers) handleFormCheck(w http.ResponseWriter, r *http.Request) error {
+	typed, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	page := h.page(w, r)
+	form := templates.Form{Values: typed.form.Values, Errors: map[string]string{}}
+	if err := typed.check(h.Probes); err != nil {
+		p := problem(err, page.Lang)
+		if p.Status >= http.StatusInternalServerError {
+			return err
+		}
+		maps.Copy(form.Errors, p.Fields)
+	}
+	for field, key := range typed.errs {
+		form.Errors[field] = page.T(key)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return h.show(w, r, http.StatusOK, templates.FieldErrors(page, form))
+}
+
 // setRetryAfter says when trying again may help.
 func setRetryAfter(w http.ResponseWriter, p Problem) {
 	if p.RetryAfter > 0 {

@@ -8,6 +8,7 @@ import (
 func (h *Handlers) RegisterPages(r chi.Router) {
 	r.Get("/", h.wrap(h.handleHome))
 	r.Post("/runs", h.wrap(h.handleForm))
+	r.Post("/form/check", h.wrap(h.handleFormCheck))
 	r.Post("/demo/{scenario}", h.wrap(h.handleDemoRun))
 	r.Get("/runs/{id}", h.wrap(h.handleRunPage))
 	r.Get("/runs/{id}.md", h.wrap(h.handleExportMarkdown))

@@ -317,6 +317,34 @@ func TestRefusalsComeBackWithTheForm(t *testing.T) {
 	}
 }
 
+// What is typed is looked at field by field, in the reader's language, and starts nothing.
+func TestMistakesAreSaidBeforeTheFormIsSent(t *testing.T) {
+	runs := pageRun()
+	s := pageServer(t, runs)
+	v := url.Values{"target.url": {"mqtt://broker.example.com:99999"}, "target.keepalive_s": {"often"},
+		"target.topics.publish": {"a/#"}, "plan.symptom": {"checkup"}}
+	res, body := send(t, http.MethodPost, s.URL+"/form/check", "application/x-www-form-urlencoded", strings.NewReader(v.Encode()),
+		"Accept-Language", "zh-CN")
+	if res.StatusCode != http.StatusOK || res.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("status %d, %s", res.StatusCode, res.Header.Get("Cache-Control"))
+	}
+	for _, field := range []string{"target.url", "target.keepalive_s", "target.topics.publish"} {
+		if !strings.Contains(body, `id="error-`+field+`"`) {
+			t.Errorf("nothing is said of %s: %s", field, body)
+		}
+	}
+	if strings.Count(body, `class="field-error"`) != 3 || !strings.Contains(body, "此处需要填写数字") {
+		t.Errorf("other than the three mistakes: %s", body)
+	}
+	if runs.started.Target.URL != "" {
+		t.Error("a run was started")
+	}
+	if _, body := send(t, http.MethodPost, s.URL+"/form/check", "application/x-www-form-urlencoded",
+		strings.NewReader(formValuesOf().Encode())); strings.TrimSpace(body) != "" {
+		t.Errorf("something is wrong with a right form: %s", body)
+	}
+}
+
 func TestErrorsArePagesInTheReadersLanguage(t *testing.T) {
 	s := pageServer(t, pageRun())
 	for path, status := range map[string]int{"/nothing": 404, "/runs/xyz": 404, "/runs/" + strings.Repeat("a", len(pageID)): 404} {

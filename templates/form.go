@@ -239,6 +239,17 @@ func (f Form) input(field string) string {
 	return ""
 }
 
+// wrongInputs are the form's own names of the fields with an error, each once.
+func (f Form) wrongInputs() []string {
+	var names []string
+	for _, field := range f.errorFields() {
+		if name := f.input(field); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // fieldWords are the keys of the fields' own names, for where a message stands away from its field.
 var fieldWords = map[string]string{
 	fieldURL: "home.url.label", fieldProtocol: "field.protocol", fieldClientID: "field.client_id", fieldUsername: "field.username",

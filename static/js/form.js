@@ -19,6 +19,35 @@ if (form) {
     if (message) message.hidden = true;
   });
 
+  // What was typed is looked at when its field is left, so that a mistake shows at once, beside it. Secrets stay here: they
+  // are sent with the run alone, and so nothing is said of what depends on one.
+  const secrets = form.dataset.secrets.split(" ");
+  const unseen = [...secrets, "target.tls.cert_pem"];
+  let asked = 0;
+  form.addEventListener("change", async ({ target: field }) => {
+    const message = document.getElementById("error-" + field.name);
+    if (!message || unseen.includes(field.name) || !field.value.trim()) return;
+    const typed = new FormData(form);
+    for (const name of [...typed.keys()]) if (secrets.includes(name) || name.endsWith(".file")) typed.delete(name);
+    const mine = ++asked;
+    let answer;
+    try {
+      const response = await fetch(form.dataset.check, { method: "POST", body: typed });
+      if (!response.ok) return;
+      answer = new DOMParser().parseFromString(await response.text(), "text/html");
+    } catch {
+      return; // the same is said when the form is sent
+    }
+    if (mine !== asked || form.dataset.sending) return;
+    const wrong = answer.getElementById(message.id);
+    if (wrong) {
+      message.replaceChildren(...wrong.childNodes);
+      message.setAttribute("role", "alert");
+      field.setAttribute("aria-invalid", "true");
+    } else field.removeAttribute("aria-invalid");
+    message.hidden = !wrong;
+  });
+
   const buttons = [...form.querySelectorAll("[data-submit]")];
   const busy = (on) => {
     for (const button of buttons) {
@@ -50,6 +79,7 @@ if (form) {
       if (!other) continue;
       message.replaceChildren(...other.childNodes);
       message.hidden = other.hidden;
+      message.removeAttribute("role"); // the list above is read out already
       const input = document.getElementById(message.id.slice("error-".length));
       if (other.hidden) input?.removeAttribute("aria-invalid");
       else {

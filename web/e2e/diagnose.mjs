@@ -19,6 +19,13 @@ assert.equal(await field(page, "target.password").inputValue(), config.password)
 assert.match(await page.textContent("#url-hint"), /moved from the address.*Will connect to mqtt:/s);
 await page.locator("#panel-advanced summary").click();
 await field(page, "plan.timeout_s").fill("many");
+await field(page, "plan.resolvers").focus();
+await page.waitForSelector('[id="error-plan.timeout_s"]');
+assert.match(await page.textContent('[id="error-plan.timeout_s"]'), /number/, "said as soon as the field is left");
+assert.equal(await page.locator(".field-error:visible").count(), 1, "and of nothing else");
+await field(page, "plan.timeout_s").fill("3");
+assert.equal(await page.locator(".field-error:visible").count(), 0);
+await field(page, "plan.timeout_s").fill("many");
 await field(page, "target.topics.publish").evaluate((e) => { e.value = "a/#"; });
 await submit(page);
 await page.waitForSelector("#form-problems .problems");
