@@ -25,6 +25,8 @@ const (
 	sizeStuck       = 3                // messages that may get stuck, each for the whole time-out
 	sizeTime        = 12 * time.Second // of the search in a standard run
 	sizeTimeDeep    = 50 * time.Second
+	sizeOne         = 3 * time.Second // of one message in a standard run, as far as the one before tells
+	sizeOneDeep     = 30 * time.Second
 	sizeVerifying   = 2 // tries that are kept for the end
 	sizeTries       = 40
 )
@@ -65,6 +67,9 @@ var msgSize = diag.Probe{
 	},
 }
 
+// hugeTurn lets one run at a time send messages above sizeDeep: each is held in memory several times over.
+var hugeTurn = make(chan struct{}, 1)
+
 // burstChecks are timed, so that large messages would be in their way.
 var burstChecks = []diag.ProbeID{checkBurst, checkBurstAgain, checkBurstSteps, checkBurstPaced, checkBurstQoS1, checkBurstWide}
 
@@ -95,6 +100,8 @@ func sizeResult(o *diag.SizeSearch) diag.Result {
 		return diag.Warned(o, diag.N("step.msg.size."+string(o.End), append(args, "value", strconv.Itoa(o.SmallestBytes))...))
 	case o.LargestBytes >= o.BoundBytes:
 		return diag.Passed(o, diag.N("step.msg.size.ok", args...))
+	case o.LargestBytes > 0 && o.SmallestBytes == 0 && o.Stopped == diag.SizeStopTime: // slow, and nothing failed
+		return diag.Passed(o, diag.N("step.msg.size.slow", args...))
 	case o.LargestBytes > 0:
 		return diag.Warned(o, diag.N("step.msg.size.unfinished", append(args, "symbol", string(o.Stopped))...))
 	}
@@ -109,6 +116,7 @@ type sizer struct {
 	hunt   sizeHunt
 	line   *line // nil: to be made
 	until  time.Time
+	one    time.Duration // for one message
 	stuck  int
 	speed  float64 // bytes per second of the last large message, there and back; 0: unknown
 }
@@ -122,8 +130,10 @@ func newSizer(env *diag.Env, main *exchange) *sizer {
 		s.filter = o.Topic
 	}
 	limit, bound := sizeTime, sizeStandard
+	s.one = sizeOne
 	if env.Options.Depth.Covers(diag.DepthDeep) {
 		limit, bound = sizeTimeDeep, sizeDeep
+		s.one = sizeOneDeep
 		if env.Options.Intrusive {
 			bound = sizeIntrusive
 		}
@@ -170,7 +180,7 @@ func (s *sizer) mayTry(ctx context.Context, size int) diag.SizeStop {
 	switch {
 	case ctx.Err() != nil:
 		return diag.SizeStopCanceled
-	case time.Now().Add(s.expected(size)).After(s.until), s.stuck >= sizeStuck:
+	case time.Now().Add(s.expected(size)).After(s.until), s.expected(size) > s.one, s.stuck >= sizeStuck:
 		return diag.SizeStopTime
 	case s.line == nil && s.o.Connections >= sizeConnections-sizeVerifying:
 		return diag.SizeStopConnections
@@ -247,6 +257,15 @@ func (s *sizer) try(ctx context.Context, size int, grace time.Duration) (try dia
 			s.o.Stopped = diag.SizeStopCanceled
 		}
 		return try, false
+	}
+	if size > sizeDeep {
+		select {
+		case hugeTurn <- struct{}{}:
+			defer func() { <-hugeTurn }()
+		case <-ctx.Done():
+			s.o.Stopped = diag.SizeStopCanceled
+			return try, false
+		}
 	}
 	t := sizeMessage{session: s.line.Session, topic: s.o.Topic, qos: s.o.QoS, size: size}
 	bounded, cancel := context.WithTimeout(ctx, s.env.Options.Timeout+3*s.expected(size))
