@@ -42,6 +42,7 @@ const (
 	EvBurstPayload    EvidenceKey = "burst.payload"
 	EvBurstWitness    EvidenceKey = "burst.witness"
 	EvBurstOfLost     EvidenceKey = "burst.of_lost"
+	EvCopies          EvidenceKey = "msg.copies"
 	EvShareNetwork    EvidenceKey = "share.network"
 	EvShareBroker     EvidenceKey = "share.broker"
 	EvShareQueue      EvidenceKey = "share.queue"

@@ -119,6 +119,9 @@ func (d *Delivery) Facts() []Evidence {
 	}
 	if d.Delivered {
 		f.add(EvQoSDelivered, strconv.Itoa(int(d.DeliveredQoS)))
+		if d.Copies > 1 {
+			f.count(EvCopies, d.Copies)
+		}
 		f.ms(EvDuration, d.Took)
 	} else if d.Expected {
 		f.ms(EvWaited, d.Waited)

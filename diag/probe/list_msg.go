@@ -3,6 +3,6 @@ package probe
 import "mqttdoctor/diag"
 
 var msgProbes = []diag.Probe{msgFilter, msgSubscribe, msgAlone, msgRoundTrip, msgRoundTrip2, msgPublish, msgPublishLower,
-	msgPair, msgQoSGrid, msgBurst, msgBurstAgain, msgBurstSteps, msgBurstPaced, msgBurstQoS1, msgBurstWide,
+	msgPair, msgQoSGrid, msgBurst, msgBurstAgain, msgBurstSteps, msgBurstPaced, msgBurstQoS1, msgBurstWide, msgOverlap,
 	msgSize, msgRetained, msgRetainedOwn, msgFilters, mqttCapabilities, msgAccess,
 }

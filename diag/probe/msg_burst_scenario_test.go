@@ -239,6 +239,11 @@ func TestDoublesAndOrder(t *testing.T) {
 			{name: "doubled at QoS 0", peer: copies(diagtest.PublishAnswer{Copies: 2}, 3), plan: atQoS(plan, 0), want: "msg.duplicated", attention: true},
 			{name: "round and round", peer: copies(diagtest.PublishAnswer{Copies: 40}, 1), plan: plan, want: "msg.duplicated", variant: "loop", attention: true},
 			{name: "some overtaken", peer: copies(late, 7), plan: lostPlan, want: "msg.out_of_order", attention: true},
+			{name: "overlapping filters", peer: scripted(diagtest.Script{OnPublish: onTopic(diagtest.PublishAnswer{Copies: 2}, not(ours))}),
+				in: topics("plant/temp", "plant/#", "plant/+", "office/#"), plan: plan, want: "msg.duplicated", variant: "overlap", attention: true},
+			{name: "doubled on the own topic alone", peer: scripted(diagtest.Script{OnPublish: onTopic(diagtest.PublishAnswer{Copies: 2}, not(ours))}),
+				in: topics("plant/temp", "plant/#"), plan: plan, want: "msg.duplicated", variant: "own", attention: true},
+			{name: "overlapping filters and one copy", peer: scripted(diagtest.Script{}), in: topics("plant/temp", "plant/#", "plant/+"), plan: plan},
 			{name: "once each", peer: copies(diagtest.PublishAnswer{Copies: 1}, 1), plan: plan},
 			{name: "all equally late", peer: copies(late, 1), plan: diag.PlanInput{Symptom: "slow"}},
 		}))

@@ -3,6 +3,7 @@ package rule
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"mqttdoctor/diag"
@@ -17,6 +18,7 @@ const (
 	checkBurstPaced diag.ProbeID = "msg.burst_paced"
 	checkBurstQoS1  diag.ProbeID = "msg.burst_qos1"
 	checkBurstWide  diag.ProbeID = "msg.burst_wide"
+	checkOverlap    diag.ProbeID = "msg.overlap"
 )
 
 var trafficChecks = []diag.ProbeID{checkPair, checkBurst, checkBurstAgain, checkBurstSteps, checkBurstPaced, checkBurstQoS1, checkBurstWide}
@@ -42,8 +44,8 @@ var trafficRules = []diag.Rule{
 		When:       messagesLost},
 	{Code: "msg.duplicated", Severity: diag.SeverityWarning,
 		Sources:    []string{"MQTT 5.0 4.3.2", "MQTT 5.0 3.3.1.1", "[MQTT-4.4.0-1]"},
-		Awaits:     trafficChecks,
-		LookAlikes: []diag.Code{"msg.lost"},
+		Awaits:     append([]diag.ProbeID{checkOverlap}, trafficChecks...),
+		LookAlikes: []diag.Code{"msg.lost", "msg.out_of_order"},
 		When:       duplicated},
 	{Code: "msg.out_of_order", Severity: diag.SeverityWarning,
 		Sources:    []string{"MQTT 5.0 4.6", "[MQTT-4.6.0-5]", "[MQTT-4.6.0-6]"},
@@ -384,6 +386,16 @@ func messagesLost(v *diag.View) diag.Verdict {
 
 // duplicated tells copies that the broker marks as sent again from copies that it takes for messages of their own.
 func duplicated(v *diag.View) diag.Verdict {
+	for _, s := range diag.SeenBy[*diag.Delivery](v, checkOverlap) {
+		if s.Seen.Copies > 1 {
+			f := diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Variant: "own", Args: diag.Args{
+				"topic": s.Seen.Topic, "count": strconv.Itoa(s.Seen.Copies)}}
+			if filters := matchingFilters(v); len(filters) > 1 {
+				f.Variant, f.Args["names"] = "overlap", strings.Join(filters, ", ")
+			}
+			return diag.Holds(f)
+		}
+	}
 	t, ok := trafficOf(v)
 	if !ok {
 		return diag.Open()
@@ -407,6 +419,17 @@ func duplicated(v *diag.View) diag.Verdict {
 		f.Confidence = diag.Likely // once
 	}
 	return diag.Holds(f)
+}
+
+// matchingFilters lists the user's filters that match the user's topic.
+func matchingFilters(v *diag.View) []string {
+	var out []string
+	for _, s := range diag.SeenBy[*diag.FilterMatch](v, checkFilter) {
+		if s.Seen.Matches && !slices.Contains(out, s.Seen.Filter) {
+			out = append(out, s.Seen.Filter)
+		}
+	}
+	return out
 }
 
 func outOfOrder(v *diag.View) diag.Verdict {
