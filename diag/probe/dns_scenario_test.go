@@ -107,6 +107,7 @@ func cname(to string, rcode int) diagtest.DNSHandler {
 var oldRouter = diagtest.DNSByType(dns.TypeAAAA, diagtest.DNSRcode(dns.RcodeNotImplemented), records("broker.example.com", "127.0.0.1"))
 
 func TestDNSScenarios(t *testing.T) {
+	t.Parallel()
 	const name = "broker.example.com"
 	good := records(name, "127.0.0.1")
 	runScenarios(t, []scenario{

@@ -9,6 +9,7 @@ import (
 
 // A healthy broker yields no warning and no critical finding, on any make and transport.
 func TestHealthyBrokersAreSilent(t *testing.T) {
+	t.Parallel()
 	for _, make := range diagtest.AllBrokers {
 		t.Run(make.Name, func(t *testing.T) {
 			broker := make.Start(t)

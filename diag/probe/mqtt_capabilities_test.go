@@ -129,6 +129,7 @@ func TestFilterKinds(t *testing.T) {
 
 // Deep runs are silent on healthy brokers, over every transport, and leave nothing behind.
 func TestLimitsOnHealthyBrokers(t *testing.T) {
+	t.Parallel()
 	for _, make := range diagtest.AllBrokers {
 		t.Run(make.Name, func(t *testing.T) {
 			b := make.Start(t)

@@ -46,6 +46,7 @@ func forgetful(after time.Duration) func(testing.TB, *diagtest.Path) farSide {
 // TestWatchBehindAForgetfulPath takes the packets away themselves: our own TCP must not keep the flow alive, and a ping that
 // nobody acknowledges is the path's fault.
 func TestWatchBehindAForgetfulPath(t *testing.T) {
+	t.Parallel()
 	plan := watching(26 * time.Second)
 	runPathScenarios(t, []pathScenario{
 		{scenario{name: "five seconds", in: diag.TargetInput{KeepaliveS: new(12)}, plan: plan, want: "mqtt.idle_disconnect", variant: "between",

@@ -99,6 +99,7 @@ func long() bool { return os.Getenv("MQTTDOCTOR_LONG") != "" }
 
 // A healthy broker of any make stays silent over a watch of connections with all rhythms.
 func TestWatchOfHealthyBrokers(t *testing.T) {
+	t.Parallel()
 	for _, make := range diagtest.AllBrokers {
 		t.Run(make.Name, func(t *testing.T) {
 			t.Parallel()

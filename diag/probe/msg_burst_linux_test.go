@@ -19,6 +19,7 @@ func farMosquitto(roundTrip time.Duration, global ...string) func(testing.TB, *d
 
 // Limits that people set in mosquitto, and what they do on a path with a round trip; with the defaults a run stays silent.
 func TestMosquittoLimits(t *testing.T) {
+	t.Parallel()
 	slow, lost := diag.PlanInput{Symptom: "slow", TimeoutS: seconds(5)}, diag.PlanInput{Symptom: "lost"}
 	const trip = 100 * time.Millisecond
 	old := diag.TargetInput{Protocol: "3.1.1"}
@@ -32,8 +33,8 @@ func TestMosquittoLimits(t *testing.T) {
 			farMosquitto(trip, "max_inflight_messages 3")},
 		{scenario{name: "one in flight and no way", in: old, plan: slow, info: nil, check: wholeBurst}, farMosquitto(time.Millisecond, "max_inflight_messages 1")},
 		{scenario{name: "five in the queue in 3.1.1", in: old, plan: lost, want: "msg.lost", variant: "queue"}, farMosquitto(trip, "max_queued_messages 5")},
-		// Its Receive Maximum of 20 keeps a client of MQTT 5 from filling the queue.
-		{scenario{name: "five in the queue in 5", plan: lost, check: wholeBurst}, farMosquitto(trip, "max_queued_messages 5")},
+		// Its Receive Maximum of 20 keeps a client of MQTT 5 from filling the queue while another takes the messages.
+		{scenario{name: "five in the queue in 5", plan: lost, want: "msg.offline_lost", variant: "first", attention: true, check: wholeBurst}, farMosquitto(trip, "max_queued_messages 5")},
 		{scenario{name: "five hundred in the queue", in: old, plan: lost, check: wholeBurst}, farMosquitto(trip, "max_queued_messages 500")},
 	})
 }
@@ -52,6 +53,7 @@ func farRabbitMQ(roundTrip time.Duration, o diagtest.RabbitMQOptions) func(testi
 // With its default of ten unacknowledged messages to each client RabbitMQ is as healthy as any; with one it holds messages back,
 // and a short queue drops them.
 func TestRabbitMQLimits(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts RabbitMQ four times")
 	}

@@ -36,13 +36,16 @@ var searchCounts = []int{1200, mostMessages}
 // awaySymptoms are those that a session which is not kept can explain.
 var awaySymptoms = []diag.Symptom{diag.SymptomLost, diag.SymptomNotReceiving, diag.SymptomDrops}
 
+// afterBursts are the probes whose times and counts another that publishes would change.
+var afterBursts = append([]diag.ProbeID{checkPair, checkQoSGrid, checkBurst, checkBurstAgain, checkBurstSteps, checkBurstPaced, checkBurstQoS1, checkSize,
+	checkRetained, "msg.retained_own", checkOverlap}, afterMessages...)
+
 // msgSession lets a temporary client subscribe and leave with its session kept, publishes meanwhile, and looks at what is there
 // on its return. The session is ended in any case.
 var msgSession = diag.Probe{
 	ID: checkSession, Layer: diag.LayerMsg, Depth: diag.DepthStandard, Symptoms: awaySymptoms,
-	// Behind the bursts, whose times it would change.
-	Needs: append([]diag.ProbeID{checkPair, checkQoSGrid, checkBurst, checkBurstAgain, checkBurstSteps, checkBurstPaced, checkBurstQoS1, checkSize,
-		checkRetained, "msg.retained_own"}, afterMessages...),
+	// Not beside the wills, which may be published to the same topic: kept for this client they would take places in its queue.
+	Needs: append([]diag.ProbeID{checkWill}, afterBursts...),
 	Applies: func(t diag.Target, o diag.PlanOptions) bool {
 		return measuresKept(o) || asksToKeep(t, t.Protocol)
 	},

@@ -48,6 +48,7 @@ func keptSession(t *testing.T, r diag.Report) *diag.KeptSession {
 }
 
 func TestKeptSessions(t *testing.T) {
+	t.Parallel()
 	qos0 := keptWish("5")
 	qos0.Topics.QoS = integer(0)
 	none, short := uint32(0), uint32(60)
@@ -114,6 +115,7 @@ func denyScratch(_ diagtest.Connect, filter string, qos byte) byte {
 
 // Of a broker with its defaults nothing is to be said; mosquitto's queue is named once it is short.
 func TestKeptSessionsOfRealBrokers(t *testing.T) {
+	t.Parallel()
 	for _, make := range diagtest.AllBrokers {
 		t.Run(make.Name, func(t *testing.T) {
 			broker := make.Start(t)

@@ -56,6 +56,7 @@ func TestQoSGrid(t *testing.T) {
 
 // Between two clients nothing is lost, doubled or lowered on a healthy broker, and no run that looks for it alarms.
 func TestTrafficOnHealthyBrokers(t *testing.T) {
+	t.Parallel()
 	for _, make := range diagtest.AllBrokers {
 		t.Run(make.Name, func(t *testing.T) {
 			broker := make.Start(t)
@@ -100,6 +101,7 @@ func wholeBurst(t *testing.T, r diag.Report) {
 
 // Bursts of every QoS pass whole on every make of broker.
 func TestBurstOnHealthyBrokers(t *testing.T) {
+	t.Parallel()
 	for _, make := range diagtest.AllBrokers {
 		t.Run(make.Name, func(t *testing.T) {
 			broker := make.Start(t)
@@ -123,6 +125,7 @@ func TestBurstOnHealthyBrokers(t *testing.T) {
 
 // A deep run bursts with every QoS; nothing of it alarms on a healthy broker, over the simplest and the longest way.
 func TestDeepTrafficOnHealthyBrokers(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("deep runs of every transport")
 	}

@@ -24,7 +24,7 @@ const (
 // msgWill lets temporary clients with a will leave without a word, and looks at whether it reaches a subscriber.
 var msgWill = diag.Probe{
 	ID: checkWill, Layer: diag.LayerMsg, Depth: diag.DepthDeep, Symptoms: awaySymptoms,
-	Needs:  msgSession.Needs, // not beside the bursts
+	Needs:  afterBursts,
 	Ready:  readyForPair,
 	Budget: 90 * time.Second,
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {

@@ -21,6 +21,7 @@ func willOf(t *testing.T, r diag.Report) *diag.WillWatch {
 }
 
 func TestWills(t *testing.T) {
+	t.Parallel()
 	swallow := diagtest.Script{OnWill: func(diagtest.Connect, bool) bool { return false }}
 	unnoticed := diagtest.Script{OnWill: func(_ diagtest.Connect, cut bool) bool { return !cut }}
 	denied := diagtest.Script{OnPublish: func(m diagtest.Message) diagtest.PublishAnswer {
@@ -48,6 +49,7 @@ func TestWills(t *testing.T) {
 }
 
 func TestWillsOfRealBrokers(t *testing.T) {
+	t.Parallel()
 	for _, make := range diagtest.AllBrokers {
 		t.Run(make.Name, func(t *testing.T) {
 			broker := make.Start(t)

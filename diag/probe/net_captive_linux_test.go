@@ -27,6 +27,7 @@ func portal(url string, webAlone bool, handler http.HandlerFunc) func(testing.TB
 }
 
 func TestCaptivePortalScenarios(t *testing.T) {
+	t.Parallel()
 	login := func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://login.hotel.example/?to="+r.Host, http.StatusFound)
 	}

@@ -30,6 +30,7 @@ func cdnSide(url string, server string, more func(testing.TB)) func(testing.TB, 
 }
 
 func TestCDNScenarios(t *testing.T) {
+	t.Parallel()
 	runPathScenarios(t, []pathScenario{
 		{scenario{name: "the name leads to a CDN", want: "net.cdn_in_front", check: arg("provider", "Cloudflare")}, cdnSide("mqtt://"+atCDN, "cloudflare", nil)},
 		{scenario{name: "a CDN with TLS", want: "net.cdn_in_front"}, cdnSide("mqtts://"+atCDN, "cloudflare", nil)},

@@ -22,6 +22,7 @@ func everyNth(n int64, secured bool) func(testing.TB, *diagtest.Path) farSide {
 
 // Nobody has to say that packets are lost: the run's own connections show it.
 func TestPacketLossShowsInAnyRun(t *testing.T) {
+	t.Parallel()
 	runPathScenarios(t, []pathScenario{
 		{scenario{name: "one packet in seven lost", want: "net.packet_loss", attention: true}, everyNth(7, false)},
 		{scenario{name: "one packet in seven lost with TLS", want: "net.packet_loss", attention: true}, everyNth(7, true)},

@@ -24,6 +24,7 @@ func losing(lost func(nth int64) bool) func(testing.TB, *diagtest.Path) farSide 
 }
 
 func TestPacketLossScenarios(t *testing.T) {
+	t.Parallel()
 	slow := diag.PlanInput{Symptom: "slow"}
 	runPathScenarios(t, []pathScenario{
 		{scenario{name: "one in six lost", plan: slow, want: "net.packet_loss", attention: true, check: arg("total", "30")},

@@ -82,6 +82,7 @@ func hole(size int, fromLeft, fromRight bool) func(*diagtest.Path) {
 }
 
 func TestBlackHoles(t *testing.T) {
+	t.Parallel()
 	longToken := diag.NewSecret(strings.Repeat("t", 3000))
 	runPathScenarios(t, []pathScenario{
 		{scenario{name: "a path in order"}, pathBroker(false, nil)},

@@ -56,6 +56,7 @@ func route(t testing.TB, path *diagtest.Path) {
 }
 
 func TestFarScenarios(t *testing.T) {
+	t.Parallel()
 	lastHop := func(t *testing.T, r diag.Report) {
 		if r.RootCause.Args["hop"] != "10.99.0.2" {
 			t.Errorf("last hop %q", r.RootCause.Args["hop"])

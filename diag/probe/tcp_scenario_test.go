@@ -77,6 +77,7 @@ func deadBackends(conn net.Conn) {
 }
 
 func TestTCPScenarios(t *testing.T) {
+	t.Parallel()
 	patient := diag.PlanInput{TimeoutS: seconds(5)}
 	runScenarios(t, []scenario{
 		{name: "closed late", peer: peerAs("mqtt", deadBackends), plan: patient, want: "tcp.closed_on_accept"},

@@ -10,6 +10,7 @@ import (
 
 // TestTLSChains is about chains whose signatures hold and that clients refuse all the same, or seem to be broken and are not.
 func TestTLSChains(t *testing.T) {
+	t.Parallel()
 	clientsOnly := func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }
 	forExampleCom := func(c *x509.Certificate) {
 		c.PermittedDNSDomainsCritical, c.PermittedDNSDomains = true, []string{"example.com"}

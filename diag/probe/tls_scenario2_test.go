@@ -19,6 +19,7 @@ import (
 )
 
 func TestFurtherTLSScenarios(t *testing.T) {
+	t.Parallel()
 	for _, c := range furtherTLSScenarios {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -126,6 +126,7 @@ func brokerWith(t *testing.T, ca *diagtest.CA, cert *diagtest.Cert, changes ...f
 }
 
 func TestTLSScenarios(t *testing.T) {
+	t.Parallel()
 	for _, c := range tlsScenarios {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

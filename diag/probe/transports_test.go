@@ -26,6 +26,7 @@ func wrongTransport(asked, real string) diag.Code {
 // Each make of broker fails in its own way when it is spoken to in the wrong transport: closed, reset, silence, an alert, an
 // HTTP page. All twelve ways must be named on all five, alone, with the address that works.
 func TestWrongTransportIsNamedOnEveryBroker(t *testing.T) {
+	t.Parallel()
 	for _, make := range diagtest.AllBrokers {
 		t.Run(make.Name, func(t *testing.T) {
 			broker := make.Start(t)

@@ -380,8 +380,9 @@ func messagesLost(v *diag.View) diag.Verdict {
 	}
 	if !twice {
 		f.Confidence = diag.Likely
+		return diag.Holds(f)
 	}
-	return diag.Holds(f)
+	return diag.Holds(f.Hiding("msg.offline_lost")) // of a client that is away it loses no fewer
 }
 
 // duplicated tells copies that the broker marks as sent again from copies that it takes for messages of their own.
