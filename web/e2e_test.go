@@ -27,6 +27,9 @@ type e2eConfig struct {
 	OpenWS   string `json:"open_ws"`
 	Username string `json:"username"`
 	Password string `json:"password"`
+	// Firefox is the program, and Lighthouse the folder of its packages; empty: the script does without.
+	Firefox    string `json:"firefox"`
+	Lighthouse string `json:"lighthouse"`
 	// State is a file in which one script leaves what the next needs.
 	State string `json:"state"`
 	// Shots is a folder for pictures of what failed; empty: none.
@@ -89,6 +92,34 @@ func TestBrowserFromAddressToSharedReport(t *testing.T) {
 func TestBrowserFindsNothingInTheWay(t *testing.T) {
 	_, _, e2e := startE2E(t)
 	e2e.node(t, "look.mjs")
+}
+
+// onlyLong skips what takes minutes, or programs of hundreds of megabytes, unless the long tests were asked for.
+func onlyLong(t *testing.T) {
+	t.Helper()
+	if os.Getenv("MQTTDOCTOR_LONG") == "" {
+		t.Skip("a long test: set MQTTDOCTOR_LONG=1")
+	}
+}
+
+// Every kind of page as Lighthouse judges it.
+func TestBrowserLighthouse(t *testing.T) {
+	onlyLong(t)
+	_, _, e2e := startE2E(t)
+	e2e.Lighthouse = filepath.Join(e2e.Modules, "..", "lighthouse", "node_modules")
+	if _, err := os.Stat(filepath.Join(e2e.Lighthouse, "lighthouse", "package.json")); err != nil {
+		diagtest.Missing(t, "needs lighthouse (run `npm ci` in .ci/lighthouse)")
+	}
+	e2e.node(t, "lighthouse.mjs")
+}
+
+// The pages, and a diagnosis, in Firefox.
+func TestBrowserFirefox(t *testing.T) {
+	onlyLong(t)
+	_, _, e2e := startE2E(t)
+	e2e.Modules = diagtest.NodeModules(t, "ws", "axe-core")
+	e2e.Firefox = diagtest.Require(t, "firefox-esr", "firefox")
+	e2e.node(t, "firefox.mjs")
 }
 
 // The console: through the server and directly, what goes wrong, and what a page must not do with secrets.
