@@ -80,6 +80,8 @@ func TestNoConnack(t *testing.T) {
 		return diagtest.ConnectAnswer{}
 	}}
 	runScenarios(t, slices.Concat(
+		inVersions(scenario{name: "upgrade unanswered", peer: peerAs("ws", diagtest.Silent), plan: brief, want: "mqtt.no_connack", variant: "upgrade"},
+			"auto", "3.1.1", "5"),
 		inVersions(scenario{name: "silent", peer: peerAs("mqtt", diagtest.Silent), plan: brief, want: "mqtt.no_connack"}, everyVersion...),
 		inVersions(scenario{name: "silent broker over ws", peer: scripted(overWS), plan: brief, want: "mqtt.no_connack"}, "auto", "3.1.1", "5"),
 		[]scenario{
@@ -88,6 +90,12 @@ func TestNoConnack(t *testing.T) {
 			{name: "CONNACK after two seconds, 3.1.1", peer: scripted(slow), in: diag.TargetInput{Protocol: "3.1.1"}, plan: diag.PlanInput{TimeoutS: seconds(5)}},
 		}))
 	t.Run("silent broker over TLS", securedAs(scenario{plan: brief, want: "mqtt.no_connack"}, silent, "", ""))
+}
+
+// closesAtFirst reads what comes first and closes without a word; unasked it stays open.
+func closesAtFirst(conn net.Conn) {
+	_, _ = conn.Read(make([]byte, 4096))
+	_ = conn.Close()
 }
 
 func TestClosedWithoutConnack(t *testing.T) {
@@ -110,6 +118,8 @@ func TestClosedWithoutConnack(t *testing.T) {
 	runScenarios(t, slices.Concat(
 		inVersions(scenario{name: "closed", peer: scripted(does(diagtest.Close)), want: "mqtt.closed_without_connack"}, everyVersion...),
 		inVersions(scenario{name: "reset", peer: scripted(does(diagtest.Cut)), want: "mqtt.closed_without_connack"}, everyVersion...),
+		inVersions(scenario{name: "upgrade closed", peer: peerAs("ws", closesAtFirst), want: "mqtt.closed_without_connack", variant: "upgrade"},
+			"auto", "3.1.1", "5"),
 		inVersions(scenario{name: "closed over ws", peer: scripted(ws), want: "mqtt.closed_without_connack"}, "auto", "3.1.1", "5"),
 		inVersions(scenario{name: "own id closed", peer: when(diagtest.Close, func(c diagtest.Connect) bool { return c.ClientID == "boiler-7" }),
 			in: own, want: "mqtt.closed_without_connack", variant: "client_id", suggest: "*"}, "auto", "3.1.1", "5"),
@@ -153,6 +163,27 @@ func TestRefusedByCode(t *testing.T) {
 		inVersions(scenario{name: "moved without reference", peer: refuse(3, 0x9D, nil), want: "mqtt.use_another_server", variant: "moved"}, "auto", "5"),
 		inVersions(scenario{name: "elsewhere", peer: refuse(3, 0x9C, func(a *diagtest.ConnectAnswer) { a.ServerReference = "other.example:1883" }),
 			want: "mqtt.use_another_server"}, "auto", "5"),
+		inVersions(scenario{name: "no reason named", peer: refuse(6, 0x80, nil), want: "mqtt.server_unavailable", variant: "unnamed",
+			readings: []diag.Code{"mqtt.not_authorized"}}, everyVersion...),
+		inVersions(scenario{name: "implementation specific, with a login", peer: refuse(6, 0x83, nil), in: login("doctor", "secret"),
+			want: "mqtt.server_unavailable", variant: "unnamed", readings: []diag.Code{"mqtt.bad_credentials"}}, everyVersion...),
+		// Gateways send codes of MQTT 5 in a CONNACK of 3.1.1.
+		inVersions(scenario{name: "code of MQTT 5", peer: refuse(0x88, 0x88, nil), want: "mqtt.server_unavailable"}, everyVersion...),
+		inVersions(scenario{name: "quota in every version", peer: refuse(0x97, 0x97, nil), want: "mqtt.server_busy"}, everyVersion...),
+	))
+	named := func(bad func(diagtest.Connect) bool) func(testing.TB) string {
+		return scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+			if bad(c) {
+				return diagtest.RefuseConnect(6, 0x83)
+			}
+			return diagtest.ConnectAnswer{}
+		}})
+	}
+	own := func(c diagtest.Connect) bool { return c.ClientID == "boiler-7" }
+	runScenarios(t, slices.Concat(
+		inVersions(scenario{name: "own id refused without a reason", peer: named(own), in: diag.TargetInput{ClientID: "boiler-7"},
+			want: "mqtt.client_id_rejected", variant: "*", suggest: "*"}, everyVersion...),
+		inVersions(scenario{name: "another id refused without a reason", peer: named(own)}, everyVersion...),
 	))
 }
 

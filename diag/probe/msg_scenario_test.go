@@ -234,6 +234,9 @@ func TestQoSDowngraded(t *testing.T) {
 		inVersions(scenario{name: "maximum 1 of 1", peer: scripted(diagtest.Script{MaxQoS: &one}), in: own}, everyVersion...),
 		inVersions(scenario{name: "granted 1 of 1", peer: scripted(diagtest.Script{OnSubscribe: at(1)}), in: own}, everyVersion...),
 		inVersions(scenario{name: "delivered 0 of 0", peer: scripted(diagtest.Script{OnPublish: delivers(0)}), in: withQoS(own, 0)}, everyVersion...),
+		// QoS 1 is our choice where no topic is named: a broker that has QoS 0 alone is in order.
+		inVersions(scenario{name: "maximum 0, nothing asked", peer: scripted(diagtest.Script{MaxQoS: &zero}), info: []diag.Code{"msg.qos_downgraded"}}, everyVersion...),
+		inVersions(scenario{name: "maximum 1 of 2, no topics", peer: scripted(diagtest.Script{MaxQoS: &one}), in: withQoS(diag.TargetInput{}, 2), want: "msg.qos_downgraded", variant: "*", attention: true}, everyVersion...),
 		inVersions(scenario{name: "maximum 0 without topics", peer: scripted(diagtest.Script{MaxQoS: &zero}), in: withQoS(diag.TargetInput{}, 0)}, everyVersion...),
 	))
 }

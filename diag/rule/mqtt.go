@@ -17,6 +17,7 @@ const (
 	v3BadLogin      = 4
 	v3NotAuthorized = 5
 
+	v5ContinueAuth    = 0x18
 	v5Unspecified     = 0x80
 	v5Malformed       = 0x81
 	v5Protocol        = 0x82
@@ -53,7 +54,8 @@ func isCode(c *diag.MQTTConnect, v3, v5 []int) bool {
 		// Brokers that know no MQTT 5 answer it with a 3.1.1 CONNACK.
 		return slices.Contains(v5, c.Code) || slices.Contains(v3, c.Code)
 	}
-	return slices.Contains(v3, c.Code)
+	// MQTT 3.1.1 has codes up to 5 alone; gateways send those of MQTT 5 in their form.
+	return slices.Contains(v3, c.Code) || c.Code >= v5Unspecified && slices.Contains(v5, c.Code)
 }
 
 func versionRefused(c *diag.MQTTConnect) bool { return isCode(c, []int{v3Version}, []int{v5Version}) }
@@ -113,9 +115,9 @@ var connectRules = []diag.Rule{
 		When:       connectionLimit},
 	{Code: "mqtt.server_unavailable", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 3.1.1 3.2.2.3", "MQTT 5.0 3.2.2.2"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder},
-		LookAlikes: []diag.Code{"mqtt.server_busy", "mqtt.connection_limit", "mqtt.not_authorized"},
-		When:       codeRule([]int{v3Unavailable}, []int{v5Unavailable})},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder}, // a code that names no reason waits for more, below
+		LookAlikes: []diag.Code{"mqtt.server_busy", "mqtt.connection_limit", "mqtt.not_authorized", "mqtt.version_unsupported", "mqtt.connect_too_large"},
+		When:       serverUnavailable},
 	{Code: "mqtt.server_busy", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.2.2.2"},
 		Awaits:     []diag.ProbeID{checkMQTT, checkOlder},
@@ -160,12 +162,12 @@ var connectRules = []diag.Rule{
 		When:       notMQTT},
 	{Code: "mqtt.no_connack", Severity: diag.SeverityCritical,
 		Sources:    []string{"[MQTT-3.1.4-5]", "MQTT 5.0 3.1.4"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, "peer.transports", "peer.paths", "peer.listen", checkVersions, "tcp.absurd_port", "tcp.ports", "net.mtu", "tls.alpn"},
+		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder, "peer.transports", "peer.paths", "peer.listen", checkVersions, "tcp.absurd_port", "tcp.ports", "net.mtu", "tls.alpn"},
 		LookAlikes: []diag.Code{"mqtt.closed_without_connack", "mqtt.not_mqtt", "tls.required", "ws.expected", "tcp.accepts_everything", "net.mtu_blackhole"},
 		When:       noConnack},
 	{Code: "mqtt.closed_without_connack", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.1.4", "MQTT 5.0 4.13"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkVersions, "peer.transports", "peer.paths", "peer.listen", "tcp.proxy_header", checkOtherID, checkNoCreds, checkShortConnect, checkKeepAlive},
+		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder, checkVersions, "peer.transports", "peer.paths", "peer.listen", "tcp.proxy_header", checkOtherID, checkNoCreds, checkShortConnect, checkKeepAlive},
 		LookAlikes: []diag.Code{"tcp.closed_on_accept", "tcp.proxy_protocol_expected", "mqtt.version_unsupported", "mqtt.connect_too_large", "tls.required", "mqtt.no_connack"},
 		When:       closedWithoutConnack},
 }
@@ -224,6 +226,43 @@ func codeRule(v3, v5 []int) func(*diag.View) diag.Verdict {
 		}
 		return diag.Holds(connectFinding(c))
 	}
+}
+
+// serverUnavailable is what the broker says; and what remains where it refuses with a code that names no reason (0x80, 0x83, or
+// one that is none for a CONNECT), or finds fault with a CONNECT that is in order, and nothing that was varied helps.
+func serverUnavailable(v *diag.View) diag.Verdict {
+	c, no, ok := refusal(v)
+	if !ok {
+		return no
+	}
+	f := connectFinding(c)
+	switch {
+	case isCode(c.Seen, []int{v3Unavailable}, []int{v5Unavailable}):
+		return diag.Holds(f)
+	case !unnamed(c.Seen):
+		return excludedByCode(c.Seen)
+	case slices.ContainsFunc([]diag.ProbeID{checkVersions, checkOtherID, checkNoCreds, checkKeepAlive, checkShortConnect},
+		func(id diag.ProbeID) bool { return !v.Ended(id) }):
+		return diag.Open()
+	}
+	for _, better := range []func(*diag.View) diag.Verdict{versionUnsupported, connectTooLarge, keepAliveRejected, clientIDRejected, badCredentials} {
+		if held(v, better) {
+			return diag.Excluded(diag.N("because.other_reason_found"))
+		}
+	}
+	f.Variant, f.Confidence = "unnamed", diag.Possible
+	f.Readings = []diag.Code{"mqtt.not_authorized", "mqtt.client_id_rejected", "mqtt.version_unsupported"}
+	if c.Seen.Credentials {
+		f.Readings = append(f.Readings, "mqtt.bad_credentials")
+	}
+	return diag.Holds(f)
+}
+
+// unnamed tells a refusal whose code names no reason that another rule concludes.
+func unnamed(c *diag.MQTTConnect) bool {
+	return c.Outcome == diag.OutcomeRefused && !isCode(c, []int{v3Version, v3Identifier, v3Unavailable, v3BadLogin, v3NotAuthorized},
+		[]int{v5Version, v5Identifier, v5BadLogin, v5NotAuthorized, v5Unavailable, v5Busy, v5Banned, v5AuthMethod, v5ContinueAuth, v5PacketTooLarge,
+			v5QuotaExceeded, v5UseAnother, v5ServerMoved, v5RateExceeded})
 }
 
 // versionUnsupported needs a refusal of the asked version (by code or by a close) and another version that works. In auto
@@ -291,7 +330,7 @@ func versionUnsupported(v *diag.View) diag.Verdict {
 func answeredInVersion(v *diag.View, version diag.Version) (diag.Sight[*diag.Attempt], bool) {
 	return first(attempts(v, diag.PurposeOtherClientID, diag.PurposeNoCredentials, diag.PurposeKeepAlive, diag.PurposeShortConnect),
 		func(a *diag.Attempt) bool {
-			return a.SpeaksMQTT() && a.MQTT.Version == version && !versionRefused(a.MQTT)
+			return a.SpeaksMQTT() && a.MQTT.Version == version && !versionRefused(a.MQTT) && !unnamed(a.MQTT)
 		})
 }
 
@@ -329,7 +368,8 @@ func authMethod(v *diag.View) diag.Verdict {
 	if !ok {
 		return no
 	}
-	if !isCode(c.Seen, nil, []int{v5AuthMethod}) {
+	// AUTH in place of the CONNACK goes on with an exchange that nobody has begun (MQTT 5.0 4.12).
+	if !isCode(c.Seen, nil, []int{v5AuthMethod, v5ContinueAuth}) {
 		return excludedByCode(c.Seen)
 	}
 	f := connectFinding(c)
@@ -419,7 +459,7 @@ func clientIDRejected(v *diag.View) diag.Verdict {
 		return no
 	}
 	o := c.Seen
-	if !idRefused(o) {
+	if other, works := acceptedOtherID(v); !idRefused(o) && !(unnamed(o) && works && other.Seen.MQTT.Version == o.Version) {
 		return excludedByCode(o)
 	}
 	if s, ok := first(attempts(v, diag.PurposeKeepAlive), func(a *diag.Attempt) bool {
@@ -563,11 +603,17 @@ func badCredentials(v *diag.View) diag.Verdict {
 	return diag.Holds(f)
 }
 
+// askedUpgraded tells that the asked upgrade succeeded: what the port says outside of it is HTTP, as it should be.
+func askedUpgraded(v *diag.View) bool {
+	up, ok := askedUpgrade(v)
+	return ok && up.Seen.Outcome == diag.OutcomeOK
+}
+
 // foreign is a protocol other than MQTT that the peer was heard to speak on the asked port, the most direct answer first.
 func foreign(v *diag.View) (protocol, banner, step string, evidence []diag.Evidence) {
 	known := func(p string) bool { return p != "" && p != "mqtt" }
 	for _, s := range diag.SeenBy[*diag.PeerAnswer](v, "peer.listen") {
-		if known(s.Seen.Speaks) {
+		if known(s.Seen.Speaks) && !askedUpgraded(v) {
 			return s.Seen.Speaks, s.Seen.Banner, s.Step.ID, s.Step.Evidence
 		}
 	}
@@ -575,6 +621,9 @@ func foreign(v *diag.View) (protocol, banner, step string, evidence []diag.Evide
 		if known(s.Seen.Speaks) && s.Seen.Outcome == diag.OutcomeOther {
 			return s.Seen.Speaks, s.Seen.Banner, s.Step.ID, s.Step.Evidence
 		}
+	}
+	if askedUpgraded(v) {
+		return "", "", "", nil
 	}
 	for _, s := range diag.SeenBy[*diag.TLSHandshake](v, checkTLS) {
 		if known(s.Seen.Speaks) && !s.Seen.ServerHello {
@@ -615,6 +664,9 @@ func otherBytes(v *diag.View) (step string, evidence []diag.Evidence, ok bool) {
 			return s.Step.ID, s.Step.Evidence, true
 		}
 	}
+	if askedUpgraded(v) {
+		return "", nil, false
+	}
 	for _, s := range diag.SeenBy[*diag.TLSHandshake](v, checkTLS) {
 		if s.Seen.Outcome == diag.OutcomeOther && !s.Seen.ServerHello {
 			return s.Step.ID, s.Step.Evidence, true
@@ -643,7 +695,7 @@ func notMQTT(v *diag.View) diag.Verdict {
 	if c, ok := askedConnect(v); ok && c.Seen.WSText {
 		return diag.Excluded(diag.N("because.text_frames"))
 	}
-	if up, ok := askedUpgrade(v); ok && up.Seen.HTTP() {
+	if up, ok := askedUpgrade(v); ok && up.Seen.HTTP() && !askedUpgraded(v) {
 		return diag.Excluded(diag.N("because.http_answered", "status", statusOf(up.Seen)))
 	}
 	if s, ok := httpBehindSilence(v); ok {
@@ -675,7 +727,36 @@ func protocolName(p string) string {
 	return strings.ToUpper(p)
 }
 
+// upgradeUnanswered is the asked upgrade where nothing at all came back to it, and nothing that is known came back to anything
+// else: no CONNECT could be sent in it.
+func upgradeUnanswered(v *diag.View) (diag.Sight[*diag.WSUpgrade], bool) {
+	up, ok := askedUpgrade(v)
+	if _, sent := askedConnect(v); sent || !ok || up.Seen.HTTP() || len(up.Seen.First) > 0 {
+		return up, false
+	}
+	if _, ok := alertIn(up.Seen.Error); ok {
+		return up, false
+	}
+	if _, ok := otherTransport(v); ok {
+		return up, false
+	}
+	protocol, _, _, _ := foreign(v)
+	return up, protocol == ""
+}
+
+func unansweredFinding(up diag.Sight[*diag.WSUpgrade]) diag.Finding {
+	f := wsFinding(up)
+	delete(f.Args, "status")
+	f.Variant, f.Args["duration"] = "upgrade", diag.FormatMS(up.Seen.Took)+" ms"
+	return f
+}
+
 func noConnack(v *diag.View) diag.Verdict {
+	if up, mute := upgradeUnanswered(v); mute && up.Seen.Outcome == diag.OutcomeSilent {
+		f := unansweredFinding(up)
+		f.Args["limit"] = seconds(v.Options.Timeout)
+		return diag.Holds(f)
+	}
 	c, ok := askedConnect(v)
 	switch {
 	case !ok:
@@ -699,6 +780,9 @@ func noConnack(v *diag.View) diag.Verdict {
 }
 
 func closedWithoutConnack(v *diag.View) diag.Verdict {
+	if up, mute := upgradeUnanswered(v); mute && up.Seen.Outcome.Ended() {
+		return diag.Holds(unansweredFinding(up))
+	}
 	c, ok := askedConnect(v)
 	switch {
 	case !ok:

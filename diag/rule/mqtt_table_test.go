@@ -119,6 +119,15 @@ func tried(p diag.Purpose, transport diag.Scheme, m *diag.MQTTConnect) *diag.Att
 	return a
 }
 
+// nothingHelps are the variations of a CONNECT that were all refused alike; the other client id is not among them.
+func nothingHelps(code int, change ...func(*diag.MQTTConnect)) []diag.Step {
+	same := func(check diag.ProbeID, p diag.Purpose, more ...func(*diag.MQTTConnect)) diag.Step {
+		return seen(check, "", tried(p, diag.SchemeMQTT, answered(code, append(change, more...)...)))
+	}
+	return []diag.Step{same(checkVersions, diag.PurposeVersion, inThreeOne), same(checkNoCreds, diag.PurposeNoCredentials),
+		same(checkKeepAlive, diag.PurposeKeepAlive, keepAliveOf(30)), same(checkShortConnect, diag.PurposeShortConnect)}
+}
+
 func TestLoginLookAlikes(t *testing.T) {
 	t.Parallel()
 	tcp := broker(diag.SchemeMQTT)
@@ -151,6 +160,13 @@ func TestLoginLookAlikes(t *testing.T) {
 		{name: "busy is not unavailable", target: tcp, steps: []diag.Step{connect(answered(0x89, inFive))}, want: "mqtt.server_busy",
 			because: map[diag.Code]string{"mqtt.server_unavailable": "because.connack_code"}},
 		{name: "unavailable is not busy", target: tcp, steps: []diag.Step{connect(answered(3))}, want: "mqtt.server_unavailable"},
+		{name: "a code of MQTT 5 in 3.1.1", target: tcp, steps: []diag.Step{connect(answered(0x97))}, want: "mqtt.server_busy"},
+		{name: "AUTH in place of a CONNACK", target: loginGiven, steps: []diag.Step{connect(answered(0x18, withLogin, withOwnID, inFive))}, want: "mqtt.auth_method"},
+		{name: "no reason named, and another id passes", target: loginGiven, steps: append(nothingHelps(0x83, inFive), connect(answered(0x83, withLogin, withOwnID, inFive)),
+			otherID(0, withLogin, inFive)), want: "mqtt.client_id_rejected", variant: "characters",
+			because: map[diag.Code]string{"mqtt.keepalive_rejected": "because.smaller_keepalive_same"}},
+		{name: "no reason named, and nothing helps", target: tcp, steps: append(nothingHelps(0x83, inFive), connect(answered(0x83, inFive)), otherID(0x83, inFive)),
+			want: "mqtt.server_unavailable", variant: "unnamed", because: map[diag.Code]string{"mqtt.server_busy": "because.connack_code", "mqtt.not_authorized": "because.connack_code"}},
 		{name: "accepted is nothing", target: tcp, steps: []diag.Step{connect(answered(0))}, want: ""},
 		{name: "the websocket close names the login", target: loginGiven, steps: []diag.Step{connect(unanswered(diag.OutcomeClosed, withLogin, func(o *diag.MQTTConnect) { o.WSCloseReason = "unauthenticated" }))},
 			want: "mqtt.bad_credentials", variant: "websocket_close"},
@@ -181,9 +197,10 @@ func TestConnectLookAlikes(t *testing.T) {
 			because: map[diag.Code]string{"mqtt.version_unsupported": "because.version_answered"}},
 		{name: "5 refused as unspecified, 3.1.1 works: the version, most likely", target: five, steps: []diag.Step{connect(answered(0x80, inFive)), version(answered(0))},
 			want: "mqtt.version_unsupported", variant: "other_code"},
-		{name: "5 refused as unspecified, 3.1.1 refused too", target: five, steps: []diag.Step{connect(answered(0x80, inFive)), version(answered(3))}, want: ""},
+		{name: "5 refused as unspecified, 3.1.1 refused too", target: five, steps: []diag.Step{connect(answered(0x80, inFive)), version(answered(3))}, want: "mqtt.server_unavailable", variant: "unnamed",
+			because: map[diag.Code]string{"mqtt.version_unsupported": "because.connack_code"}},
 		{name: "5 refused as unspecified, passes with another id", target: five, steps: []diag.Step{connect(answered(0x80, inFive, withOwnID)), version(answered(0)),
-			other(checkOtherID, diag.PurposeOtherClientID, diag.SchemeMQTT, answered(0, inFive))}, want: ""},
+			other(checkOtherID, diag.PurposeOtherClientID, diag.SchemeMQTT, answered(0, inFive))}, want: "mqtt.client_id_rejected", variant: "characters"},
 		{name: "silence in 5, 3.1.1 works", target: five, steps: []diag.Step{connect(unanswered(diag.OutcomeSilent, inFive)), version(answered(0))},
 			want: "mqtt.version_unsupported", variant: "silent"},
 		{name: "silence in all", target: five, steps: []diag.Step{connect(unanswered(diag.OutcomeSilent, inFive)), version(unanswered(diag.OutcomeSilent))}, want: "mqtt.no_connack",

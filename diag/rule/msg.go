@@ -263,9 +263,19 @@ func notRouted(v *diag.View) diag.Verdict {
 	return diag.Holds(f)
 }
 
-// qosDowngraded compares with what was asked for: a broker that has no QoS 2 is no fault to a client that wants QoS 1.
+// qosDowngraded compares with what was asked for: a broker that has no QoS 2 is no fault to a client that wants QoS 1. Where no
+// topic was named, the usual QoS 1 is our choice, and one that has QoS 0 alone is in order.
 func qosDowngraded(v *diag.View) diag.Verdict {
-	asked := v.Target.Topics.QoS
+	verdict := downgraded(v, v.Target.Topics.QoS)
+	f, ok := verdict.Concluded()
+	if ok && !ownTopics(v) && v.Target.Topics.QoS == 1 {
+		f.Severity = diag.SeverityInfo
+		return diag.Holds(f)
+	}
+	return verdict
+}
+
+func downgraded(v *diag.View, asked byte) diag.Verdict {
 	for _, scratch := range []bool{false, true} {
 		for _, s := range subscriptions(v, scratch) {
 			granted, ok := s.Seen.Granted()

@@ -54,6 +54,7 @@ var wsRules = []diag.Rule{
 		Awaits:     []diag.ProbeID{checkWS, "ws.subprotocols", "ws.paths"},
 		LookAlikes: []diag.Code{"ws.wrong_path", "ws.not_websocket", "ws.origin_rejected"},
 		Hides:      []diag.Code{"tcp.wrong_port"},
+		Causes:     []diag.Code{"mqtt.no_connack", "mqtt.closed_without_connack", "mqtt.not_mqtt"},
 		When:       wsSubprotocolRejected},
 	{Code: "ws.upgrade_stripped", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 6455 4.1", "RFC 9110 7.8"},
@@ -219,9 +220,11 @@ func wsBadGateway(v *diag.View) diag.Verdict {
 	return diag.Holds(f)
 }
 
-// isGateway tells a status with which a proxy says that what is behind it did not answer well.
+// isGateway tells a status with which a proxy says that what is behind it did not answer well: those of HTTP, and Cloudflare's
+// own (https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/).
 func isGateway(o *diag.WSUpgrade) bool {
-	return o.Status >= http.StatusBadGateway && o.Status <= http.StatusGatewayTimeout
+	return o.Status >= http.StatusBadGateway && o.Status <= http.StatusGatewayTimeout ||
+		o.Status >= 520 && o.Status <= 526 && serverIs(o, "cloudflare")
 }
 
 func wsOriginRejected(v *diag.View) diag.Verdict {

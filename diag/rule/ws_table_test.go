@@ -54,6 +54,10 @@ func TestUpgradeLookAlikes(t *testing.T) {
 		return upgradeTry("ws.subprotocols", diag.PurposeSubprotocol, label, status, change...)
 	}
 	port := upgradeTry("tcp.ports", diag.PurposePort, "9001", 101)
+	over := func(m *diag.MQTTConnect) diag.Step {
+		return seen("peer.transports", "wss", &diag.Attempt{Purpose: diag.PurposeTLS, Address: at, Transport: diag.SchemeWSS, TCP: &diag.TCPConnect{Outcome: diag.OutcomeOK},
+			TLS: &diag.TLSHandshake{Outcome: diag.OutcomeOther, Speaks: m.Speaks, First: m.First}})
+	}
 	raw := func(m *diag.MQTTConnect) diag.Step {
 		return seen("peer.transports", "mqtt", tried(diag.PurposeRaw, diag.SchemeMQTT, m))
 	}
@@ -98,6 +102,16 @@ func TestUpgradeLookAlikes(t *testing.T) {
 		{name: "no HTTP, and a CONNACK", target: ws, steps: []diag.Step{upgrade(0), raw(answered(0))}, want: "ws.raw_mqtt_peer",
 			because: map[diag.Code]string{"ws.not_websocket": "because.no_http_answer"}},
 		{name: "no answer, and HTTP to other bytes", target: ws, steps: []diag.Step{upgrade(0), raw(unanswered(diag.OutcomeOther, saying("http")))}, want: "ws.not_websocket", variant: "silent"},
+		{name: "no answer to anything", target: ws, steps: []diag.Step{upgrade(0), raw(unanswered(diag.OutcomeSilent))}, want: "mqtt.no_connack", variant: "upgrade"},
+		{name: "a close at the upgrade", target: ws, steps: []diag.Step{upgrade(0, func(o *diag.WSUpgrade) { o.Outcome = diag.OutcomeClosed }), raw(unanswered(diag.OutcomeClosed))},
+			want: "mqtt.closed_without_connack", variant: "upgrade"},
+		{name: "a reset at the upgrade, and a CONNACK", target: ws, steps: []diag.Step{upgrade(0, func(o *diag.WSUpgrade) { o.Outcome = diag.OutcomeReset }), raw(answered(0))},
+			want: "ws.raw_mqtt_peer"},
+		{name: "upgraded, then silence", target: ws, steps: []diag.Step{upgrade(101), connect(unanswered(diag.OutcomeSilent)), over(unanswered(diag.OutcomeOther, saying("http")))},
+			want: "mqtt.no_connack", because: map[diag.Code]string{"mqtt.not_mqtt": "because.nothing_said"}},
+		{name: "upgraded, then another protocol", target: ws, steps: []diag.Step{upgrade(101), connect(unanswered(diag.OutcomeOther, saying("nats")))}, want: "mqtt.not_mqtt"},
+		{name: "Cloudflare's own status", target: ws, steps: []diag.Step{upgrade(521, server("cloudflare")), path("/ws", 521)}, want: "ws.bad_gateway"},
+		{name: "the same status of another", target: ws, steps: []diag.Step{upgrade(521, server("Apache")), path("/ws", 521)}, want: "ws.not_websocket"},
 		{name: "another protocol", target: ws, steps: []diag.Step{upgrade(0, func(o *diag.WSUpgrade) { o.Outcome, o.Speaks = diag.OutcomeOther, "ssh" })}, want: "mqtt.not_mqtt"},
 	})
 }
