@@ -44,12 +44,19 @@ type Store interface {
 	Erase(ctx context.Context, id string) error
 	// Expire erases the runs whose time has come and returns how many.
 	Expire(ctx context.Context) (int, error)
+	// Runs lists runs, the newest first.
+	Runs(ctx context.Context, f RunFilter) ([]RunLine, error)
+	// Bytes is how much the reports and events take that are kept. The files are somewhat larger.
+	Bytes(ctx context.Context) (int64, error)
+	// Shrink erases the oldest runs until the rest takes no more than limit bytes, and returns how many. Runs under way stay.
+	Shrink(ctx context.Context, limit int64) (int, error)
 	// Hold notes until when this process holds the secrets of a run, in its memory.
 	Hold(ctx context.Context, id string, until time.Time) error
 	// Ping tells whether the store can be read and written.
 	Ping(ctx context.Context) error
 
 	Crew
+	People
 
 	// Close ends the store in order. It is called once, when nothing else is under way.
 	Close() error
@@ -60,6 +67,8 @@ type Owner struct {
 	TokenHash []byte // of the delete token
 	// CookieHash is of the browser's owner cookie; empty: made by a program.
 	CookieHash []byte
+	// Person is who was signed in; empty: nobody.
+	Person string
 }
 
 // Run is what is kept of a run.
@@ -73,6 +82,26 @@ type Run struct {
 	Process string
 	// HeldUntil is until when that process holds the run's secrets; the zero value where it holds none, or is dead.
 	HeldUntil time.Time
+}
+
+// RunFilter chooses runs. The zero value chooses none: Limit is needed.
+type RunFilter struct {
+	Person string    // who made them; empty: everybody
+	Target string    // a part of the URL; empty: all
+	Before time.Time // created before; zero: now
+	Limit  int
+}
+
+// RunLine is a run in a list.
+type RunLine struct {
+	ID                               string
+	State                            diag.State
+	Verdict                          diag.Overall
+	RootCause                        diag.Code
+	CreatedAt, FinishedAt, ExpiresAt time.Time // FinishedAt is zero while it is under way
+	Person                           string
+	Target                           string // URL, without user information
+	Bytes                            int64
 }
 
 // Room is a limit. The zero value lets everything in.

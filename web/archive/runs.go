@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"mqttdoctor/diag"
@@ -28,9 +29,10 @@ func (s *SQL) Create(ctx context.Context, header diag.Report, owner Owner, room 
 			JOIN processes p ON p.id = r.process_id WHERE r.state = 'running' AND p.seen_at > `+s.sinceLease()); err != nil {
 			return err
 		}
-		_, err = s.exec(ctx, tx, `INSERT INTO runs (id, state, created_at, expires_at, token_hash, owner_hash, report, process_id, client)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, header.ID, string(header.State), header.CreatedAt.UnixMilli(),
-			header.ExpiresAt.UnixMilli(), owner.TokenHash, nullable(owner.CookieHash), string(data), s.process, room.Client)
+		_, err = s.exec(ctx, tx, `INSERT INTO runs (id, state, created_at, expires_at, token_hash, owner_hash, report, process_id, client, person,
+			target, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, header.ID, string(header.State), header.CreatedAt.UnixMilli(),
+			header.ExpiresAt.UnixMilli(), owner.TokenHash, nullable(owner.CookieHash), string(data), s.process, room.Client, owner.Person,
+			header.Target.URL, len(data))
 		return err
 	})
 }
@@ -72,10 +74,16 @@ func (s *SQL) Append(ctx context.Context, id string, events []diag.Event) error 
 		if n == 0 {
 			return s.whyNotAppended(ctx, tx, id, events[0].Seq)
 		}
+		bytes := 0
 		for _, e := range events {
-			if err := s.insertEvent(ctx, tx, id, e); err != nil {
+			n, err := s.insertEvent(ctx, tx, id, e)
+			if err != nil {
 				return err
 			}
+			bytes += n
+		}
+		if _, err := s.exec(ctx, tx, `UPDATE runs SET bytes = bytes + ? WHERE id = ?`, bytes, id); err != nil {
+			return err
 		}
 		return s.engine.signal(ctx, tx, Key(id))
 	})
@@ -97,25 +105,29 @@ func (s *SQL) whyNotAppended(ctx context.Context, tx *sql.Tx, id string, seq int
 	return fmt.Errorf("%w: %d does not follow %d", ErrOutOfTurn, seq, last)
 }
 
-func (s *SQL) insertEvent(ctx context.Context, tx *sql.Tx, id string, e diag.Event) error {
+// insertEvent returns how many bytes were added.
+func (s *SQL) insertEvent(ctx context.Context, tx *sql.Tx, id string, e diag.Event) (int, error) {
+	report := 0
 	if e.Type == diag.EventRunFinished && e.Report != nil {
-		if err := s.finish(ctx, tx, *e.Report); err != nil {
-			return err
+		var err error
+		if report, err = s.finish(ctx, tx, *e.Report); err != nil {
+			return 0, err
 		}
 		e.Report = nil
 	}
 	data, err := json.Marshal(e)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	_, err = s.exec(ctx, tx, `INSERT INTO events (run_id, seq, data) VALUES (?, ?, ?)`, id, e.Seq, string(data))
-	return err
+	return report + len(data), err
 }
 
-func (s *SQL) finish(ctx context.Context, tx *sql.Tx, r diag.Report) error {
+// finish keeps the report in place of the header, and returns its length.
+func (s *SQL) finish(ctx context.Context, tx *sql.Tx, r diag.Report) (int, error) {
 	data, err := json.Marshal(r)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var cause diag.Code
 	if r.RootCause != nil {
@@ -124,7 +136,7 @@ func (s *SQL) finish(ctx context.Context, tx *sql.Tx, r diag.Report) error {
 	_, err = s.exec(ctx, tx, `UPDATE runs SET state = ?, verdict = ?, root_cause = ?, finished_at = ?, report = ?, client = '',
 		wanted = '' WHERE id = ?`,
 		string(r.State), string(r.Verdict), string(cause), r.FinishedAt.UnixMilli(), string(data), r.ID)
-	return err
+	return len(data), err // the header, a fraction of it, is still counted
 }
 
 // Run implements [Store].
@@ -132,9 +144,9 @@ func (s *SQL) Run(ctx context.Context, id string) (Run, error) {
 	var run Run
 	var data string
 	var held sql.NullInt64
-	err := s.row(ctx, s.read, `SELECT r.report, r.token_hash, r.owner_hash, r.last_seq, r.process_id, (SELECT r.held_until FROM processes p
+	err := s.row(ctx, s.read, `SELECT r.report, r.token_hash, r.owner_hash, r.person, r.last_seq, r.process_id, (SELECT r.held_until FROM processes p
 		WHERE p.id = r.process_id AND p.seen_at > `+s.sinceLease()+`) FROM runs r WHERE r.id = ? AND r.expires_at > ?`,
-		id, s.now().UnixMilli()).Scan(&data, &run.Owner.TokenHash, &run.Owner.CookieHash, &run.LastSeq, &run.Process, &held)
+		id, s.now().UnixMilli()).Scan(&data, &run.Owner.TokenHash, &run.Owner.CookieHash, &run.Owner.Person, &run.LastSeq, &run.Process, &held)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Run{}, ErrNotFound
 	}
@@ -204,8 +216,67 @@ func (s *SQL) Erase(ctx context.Context, id string) error {
 	return s.scrub(ctx)
 }
 
+// Runs implements [Store].
+func (s *SQL) Runs(ctx context.Context, f RunFilter) ([]RunLine, error) {
+	query, args := `SELECT id, state, verdict, root_cause, created_at, COALESCE(finished_at, 0), expires_at, person, target, bytes
+		FROM runs WHERE expires_at > ?`, []any{s.now().UnixMilli()}
+	if f.Person != "" {
+		query, args = query+` AND person = ?`, append(args, f.Person)
+	}
+	if f.Target != "" {
+		query, args = query+` AND lower(target) LIKE ? ESCAPE '!'`, append(args, likely(f.Target))
+	}
+	if !f.Before.IsZero() {
+		query, args = query+` AND created_at < ?`, append(args, f.Before.UnixMilli())
+	}
+	var lines []RunLine
+	err := s.rows(ctx, s.read, func(rows *sql.Rows) error {
+		var l RunLine
+		var created, finished, expires int64
+		err := rows.Scan(&l.ID, &l.State, &l.Verdict, &l.RootCause, &created, &finished, &expires, &l.Person, &l.Target, &l.Bytes)
+		l.CreatedAt, l.ExpiresAt = time.UnixMilli(created), time.UnixMilli(expires)
+		if finished > 0 {
+			l.FinishedAt = time.UnixMilli(finished)
+		}
+		lines = append(lines, l)
+		return err
+	}, query+` ORDER BY created_at DESC, id LIMIT ?`, append(args, f.Limit)...)
+	return lines, err
+}
+
+// likely is a pattern of LIKE for texts that hold another one, in lower case.
+func likely(text string) string {
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(strings.ToLower(text)) + "%"
+}
+
+// Bytes implements [Store].
+func (s *SQL) Bytes(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.row(ctx, s.read, `SELECT COALESCE(sum(bytes), 0) FROM runs`).Scan(&n)
+	return n, err
+}
+
+// Shrink implements [Store].
+func (s *SQL) Shrink(ctx context.Context, limit int64) (int, error) {
+	have, err := s.Bytes(ctx)
+	if err != nil || have <= limit {
+		return 0, err
+	}
+	// The oldest ones that have ended, as many as make up for what is too much.
+	n, err := s.exec(ctx, s.write, `DELETE FROM runs WHERE id IN (SELECT id FROM (SELECT id,
+		sum(bytes) OVER (ORDER BY created_at, id) - bytes AS older FROM runs WHERE state <> ?) listed WHERE older < ?)`,
+		string(diag.StateRunning), have-limit)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	return n, s.scrub(ctx)
+}
+
 // Expire implements [Store].
 func (s *SQL) Expire(ctx context.Context) (int, error) {
+	if _, err := s.exec(ctx, s.write, `DELETE FROM sessions WHERE expires_at <= ?`, s.now().UnixMilli()); err != nil {
+		return 0, err
+	}
 	// A run that is under way is left alone: its keeper still writes.
 	n, err := s.exec(ctx, s.write, `DELETE FROM runs WHERE expires_at <= ? AND state <> ?`, s.now().UnixMilli(), string(diag.StateRunning))
 	if err != nil || (n == 0 && !s.unscrubbed.Load()) {
