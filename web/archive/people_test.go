@@ -55,7 +55,7 @@ func TestAuditIsListedFromTheNewest(t *testing.T) {
 		if lines, err := s.Audit(ctx, AuditFilter{Limit: 9, Before: lines[1].ID}); err != nil || len(lines) != 3 || lines[0].Run != "2" {
 			t.Errorf("%+v, %v", lines, err)
 		}
-		if lines, err := s.Audit(ctx, AuditFilter{Limit: 9, Person: "B_%", Target: "BROKER"}); err != nil || len(lines) != 0 {
+		if lines, err := s.Audit(ctx, AuditFilter{Limit: 9, Person: "A_%", Target: "BROKER"}); err != nil || len(lines) != 0 {
 			t.Errorf("wild cards of SQL count as text: %+v, %v", lines, err)
 		}
 		if lines, err := s.Audit(ctx, AuditFilter{Limit: 9, Person: "b_%", Target: "BROKER"}); err != nil || len(lines) != 2 {

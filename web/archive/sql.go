@@ -75,17 +75,22 @@ func (s *SQL) open(ctx context.Context) error {
 	})
 }
 
-// migrate brings the schema up to date.
-func (s *SQL) migrate(ctx context.Context) error {
+// migrations are the steps between the versions of the schema.
+func (s *SQL) migrations() (*goose.Provider, error) {
 	name, folder, options, err := s.engine.dialect()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	files, err := fs.Sub(migrationFiles, "migrations/"+folder)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	p, err := goose.NewProvider(name, s.write, files, options...)
+	return goose.NewProvider(name, s.write, files, options...)
+}
+
+// migrate brings the schema up to date.
+func (s *SQL) migrate(ctx context.Context) error {
+	p, err := s.migrations()
 	if err != nil {
 		return err
 	}
