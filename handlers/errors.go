@@ -34,6 +34,10 @@ var (
 	ErrCrossOrigin = errors.New("cross-origin request")
 	// ErrWrongHost: this server does not go by that name.
 	ErrWrongHost = errors.New("wrong host")
+	// ErrMetricsClosed: only this machine may have the metrics.
+	ErrMetricsClosed = errors.New("metrics from elsewhere")
+	// ErrMetricsToken: the metrics are for those who have the token.
+	ErrMetricsToken = errors.New("metrics without their token")
 	// ErrPanic: a handler has a defect, which is in the log.
 	ErrPanic = errors.New("handler panicked")
 )
@@ -130,6 +134,10 @@ func problem(err error, lang catalogue.Lang) Problem {
 		return made(http.StatusForbidden, "cross_origin")
 	case errors.Is(err, ErrWrongHost):
 		return made(http.StatusMisdirectedRequest, "wrong_host") // RFC 9110 15.5.20
+	case errors.Is(err, ErrMetricsClosed):
+		return made(http.StatusForbidden, "metrics_closed")
+	case errors.Is(err, ErrMetricsToken):
+		return made(http.StatusUnauthorized, "metrics_token")
 	case errors.Is(err, errNoRoute):
 		return made(http.StatusNotFound, "not_found")
 	case errors.Is(err, errMethod):

@@ -32,6 +32,8 @@ type Deps struct {
 	Secure func(*http.Request) bool
 	// Metrics answers GET /metrics; nil: none.
 	Metrics http.Handler
+	// MayMeter tells who may have them: ErrMetricsToken or ErrMetricsClosed; nil: everybody.
+	MayMeter func(*http.Request) error
 	// Asset returns the address of a static file, with its fingerprint; nil: "/static/" and the name.
 	Asset func(name string) string
 	// Design serves the gallery of the pages' parts at /design, for development.
@@ -71,7 +73,7 @@ func (h *Handlers) Register(r chi.Router) {
 	r.Get("/healthz", h.wrap(h.handleHealth))
 	r.Get("/readyz", h.wrap(h.handleReady))
 	if h.Metrics != nil {
-		r.Method(http.MethodGet, "/metrics", h.Metrics)
+		r.Get("/metrics", h.wrap(h.handleMetrics))
 	}
 	r.Get("/runs/{id}.json", h.wrap(h.handleExportJSON))
 	r.Get("/api/openapi.json", h.wrap(h.handleOpenAPI)) // beside the versions that it describes

@@ -14,6 +14,18 @@ func (h *Handlers) handleHealth(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+// handleMetrics answers whoever may scrape.
+func (h *Handlers) handleMetrics(w http.ResponseWriter, r *http.Request) error {
+	if h.MayMeter != nil {
+		if err := h.MayMeter(r); err != nil {
+			return err
+		}
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	h.Metrics.ServeHTTP(w, r)
+	return nil
+}
+
 // handleReady says whether this server should get work: not while it stops, nor while its archive does not answer.
 func (h *Handlers) handleReady(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second) // under the usual 3 s of a balancer's check

@@ -43,8 +43,10 @@ type Config struct {
 	Vantage        string // name of where probes run from; empty: the machine's
 	Demo           bool   // offer the demo broker
 	Design         bool   // serve the gallery of the pages' parts, for development
-	LogFormat      string // text or json
-	LogLevel       slog.Level
+	// MetricsToken is what a scraper of /metrics sends as Authorization: Bearer; none: only this machine may scrape.
+	MetricsToken diag.Secret
+	LogFormat    string // text or json
+	LogLevel     slog.Level
 }
 
 // EnvPrefix begins the names of the environment variables: --max-runs is MQTTDOCTOR_MAX_RUNS.
@@ -90,6 +92,7 @@ func ParseConfig(args []string, getenv func(string) string, out io.Writer) (Conf
 	fs.StringVar(&c.Vantage, "vantage", c.Vantage, "`name` of where this server stands, shown in reports; empty: the machine's name")
 	fs.BoolVar(&c.Demo, "demo", c.Demo, "offer the demo broker")
 	fs.BoolVar(&c.Design, "design", c.Design, "serve a gallery of the pages' parts at /design, for development")
+	fs.Var(secret{&c.MetricsToken}, "metrics-token", "`token` with which Prometheus may fetch /metrics (Authorization: Bearer), 16 characters or more; empty: only programs on this machine may. Everybody on this machine can read flags: better set the variable")
 	fs.Var(oneOf(&c.LogFormat, "text", "json"), "log-format", "text or json")
 	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 
@@ -159,6 +162,9 @@ func (c Config) check() error {
 	}
 	if c.Retention < time.Minute {
 		return errors.New("--retention: at least a minute")
+	}
+	if c.MetricsToken.Given() && len(c.MetricsToken.Reveal()) < 16 {
+		return errors.New("--metrics-token: at least 16 characters")
 	}
 	if c.Data == "" {
 		return errors.New("--data: a folder is needed")

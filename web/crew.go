@@ -30,6 +30,7 @@ func (m *Runs) Tend(ctx context.Context) {
 	for {
 		round, cancel := context.WithTimeout(ctx, beatTime)
 		err := m.beat(round)
+		m.meter.beats.WithLabelValues(result(err == nil)).Inc()
 		if err == nil && steady.IsZero() {
 			steady = time.Now()
 		}

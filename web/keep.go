@@ -144,6 +144,7 @@ func (m *Runs) Sweep(ctx context.Context) {
 		m.log.Error("expired reports could not be erased", "err", err)
 	}
 	if n > 0 {
+		m.meter.erased.WithLabelValues(erasedByTime).Add(float64(n))
 		m.log.Info("expired reports erased", "count", n)
 	}
 }

@@ -10,32 +10,51 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/catalogue"
 	"mqttdoctor/diag/relay"
 )
 
-// meter counts. No label names a target, a client or a run.
+// meter counts. No label names a target, a client or a run, and each has a bounded set of values: what was pasted into a form
+// or said by a broker cannot add a series.
 type meter struct {
 	registry *prometheus.Registry
 	runs     *prometheus.CounterVec
+	checks   *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	causes   *prometheus.CounterVec
 	running  prometheus.Gauge
 	viewers  prometheus.Gauge
 	refused  prometheus.Counter
 	unkept   prometheus.Counter
+	erased   *prometheus.CounterVec
+	beats    *prometheus.CounterVec
 	requests *prometheus.HistogramVec
 	consoles prometheus.Gauge
 	relayed  *prometheus.CounterVec
 	relay    relay.Meter
+	known    map[diag.Code]bool // what the catalogue has
 }
+
+// noCode stands for a cause that the catalogue does not have, which is a defect of its rule.
+const noCode = "other"
+
+// Why a report is erased, as mqttdoctor_reports_erased_total tells it.
+const (
+	erasedByOwner = "deleted"
+	erasedByTime  = "expired"
+	erasedBySize  = "size"
+)
 
 func newMeter() *meter {
 	m := &meter{
 		registry: prometheus.NewRegistry(),
+		known:    map[diag.Code]bool{},
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mqttdoctor_runs_total",
 			Help: "Runs that have ended, by state and verdict."}, []string{"state", "verdict"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "mqttdoctor_run_duration_seconds",
-			Help: "How long runs took.", Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 180}}, []string{"verdict"}),
+			Help: "How long runs took.", Buckets: []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 180, 900, 3600}}, []string{"verdict"}),
+		checks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mqttdoctor_checks_total",
+			Help: "Steps of runs, by check and how they ended."}, []string{"check", "status"}),
 		causes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mqttdoctor_root_causes_total",
 			Help: "Root causes that were found, by code of the catalogue."}, []string{"code"}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mqttdoctor_runs_running", Help: "Runs under way."}),
@@ -44,6 +63,10 @@ func newMeter() *meter {
 			Help: "Runs that were refused because of a limit."}),
 		unkept: prometheus.NewCounter(prometheus.CounterOpts{Name: "mqttdoctor_runs_unkept_total",
 			Help: "Runs whose report the archive did not take."}),
+		erased: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mqttdoctor_reports_erased_total",
+			Help: "Reports that this process erased: deleted by their owners, expired, or for their size."}, []string{"why"}),
+		beats: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mqttdoctor_archive_rounds_total",
+			Help: "Rounds at the archive, one every few seconds, by whether it answered."}, []string{"result"}),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "mqttdoctor_http_request_duration_seconds",
 			Help: "How long answers took, by route; streams are left out.", Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10}},
 			[]string{"method", "route", "status"}),
@@ -57,17 +80,53 @@ func newMeter() *meter {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "mqttdoctor_relay_bytes_total", Help: "Bytes of MQTT that were relayed: out to targets, in from them.",
 			ConstLabels: prometheus.Labels{"direction": direction}}, func() float64 { return float64(n.Load()) })
 	}
-	m.registry.MustRegister(m.runs, m.duration, m.causes, m.running, m.viewers, m.refused, m.unkept, m.requests,
-		m.consoles, m.relayed, open, bytes("out", &m.relay.Out), bytes("in", &m.relay.In),
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "mqttdoctor_build_info", Help: "1, with the version of the program.",
+		ConstLabels: prometheus.Labels{"version": Version()}})
+	build.Set(1)
+	m.registry.MustRegister(build, m.runs, m.duration, m.causes, m.checks, m.running, m.viewers, m.refused, m.unkept, m.erased, m.beats,
+		m.requests, m.consoles, m.relayed, open, bytes("out", &m.relay.Out), bytes("in", &m.relay.In),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.begin()
 	return m
+}
+
+// begin makes the series that are waited for, so that the first of a kind is an increase and not the beginning of a series.
+func (m *meter) begin() {
+	for _, code := range catalogue.Codes() {
+		m.known[code] = true
+		m.causes.WithLabelValues(string(code))
+	}
+	for _, verdict := range []diag.Overall{diag.OverallHealthy, diag.OverallAttention, diag.OverallBroken, diag.OverallInconclusive} {
+		m.runs.WithLabelValues(string(diag.StateFinished), string(verdict))
+	}
+	for _, why := range []string{erasedByOwner, erasedByTime, erasedBySize} {
+		m.erased.WithLabelValues(why)
+	}
+	for _, ok := range []bool{true, false} {
+		m.beats.WithLabelValues(result(ok))
+	}
+}
+
+// result is the label of what went well or not.
+func result(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "failed"
 }
 
 func (m *meter) ended(r diag.Report, took time.Duration) {
 	m.runs.WithLabelValues(string(r.State), string(r.Verdict)).Inc()
 	m.duration.WithLabelValues(string(r.Verdict)).Observe(took.Seconds())
 	if r.RootCause != nil {
-		m.causes.WithLabelValues(string(r.RootCause.Code)).Inc()
+		code := r.RootCause.Code
+		if !m.known[code] {
+			code = noCode
+		}
+		m.causes.WithLabelValues(string(code)).Inc()
+	}
+	for _, s := range r.Steps {
+		m.checks.WithLabelValues(string(s.Check), string(s.Status)).Inc()
 	}
 }
 

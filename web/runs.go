@@ -323,6 +323,9 @@ func (m *Runs) Delete(ctx context.Context, id string, by handlers.Actor) error {
 	if errors.Is(err, archive.ErrNotFound) {
 		return handlers.ErrNotFound
 	}
+	if err == nil {
+		m.meter.erased.WithLabelValues(erasedByOwner).Inc()
+	}
 	return err
 }
 
