@@ -40,9 +40,10 @@ type Config struct {
 	MaxRelays      int           // connections of all consoles
 	ConsoleIdle    time.Duration // a console ends that has had no connection for so long
 	Retention      time.Duration
-	Vantage        string // name of where probes run from; empty: the machine's
-	Demo           bool   // offer the demo broker
-	Design         bool   // serve the gallery of the pages' parts, for development
+	Drain          time.Duration // how long it works on after it was told to end, and is not ready
+	Vantage        string        // name of where probes run from; empty: the machine's
+	Demo           bool          // offer the demo broker
+	Design         bool          // serve the gallery of the pages' parts, for development
 	// MetricsToken is what a scraper of /metrics sends as Authorization: Bearer; none: only this machine may scrape.
 	MetricsToken diag.Secret
 	LogFormat    string // text or json
@@ -89,6 +90,7 @@ func ParseConfig(args []string, getenv func(string) string, out io.Writer) (Conf
 	fs.IntVar(&c.MaxRelays, "max-relays", c.MaxRelays, "connections of all consoles at once")
 	fs.Var((*days)(&c.ConsoleIdle), "console-idle", "how long a console stays without a connection, such as 30m")
 	fs.Var((*days)(&c.Retention), "retention", "how long reports are kept, such as 30d or 12h")
+	fs.DurationVar(&c.Drain, "drain", c.Drain, "how long to work on after being told to end, while /readyz tells balancers to look elsewhere: longer than they take to notice, such as 10s")
 	fs.StringVar(&c.Vantage, "vantage", c.Vantage, "`name` of where this server stands, shown in reports; empty: the machine's name")
 	fs.BoolVar(&c.Demo, "demo", c.Demo, "offer the demo broker")
 	fs.BoolVar(&c.Design, "design", c.Design, "serve a gallery of the pages' parts at /design, for development")
@@ -165,6 +167,9 @@ func (c Config) check() error {
 	}
 	if c.MetricsToken.Given() && len(c.MetricsToken.Reveal()) < 16 {
 		return errors.New("--metrics-token: at least 16 characters")
+	}
+	if c.Drain < 0 || c.Drain > 10*time.Minute {
+		return errors.New("--drain: from 0 to 10m")
 	}
 	if c.Data == "" {
 		return errors.New("--data: a folder is needed")

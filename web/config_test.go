@@ -73,6 +73,7 @@ func TestWrongSettingsAreNamed(t *testing.T) {
 		{[]string{"--public-url", "https://u:p@mqtt.example.com"}, env(), "public-url"},
 		{[]string{"--trusted-proxies", "proxy"}, env(), "trusted-proxies"},
 		{[]string{"--database-url", "mysql://doctor@db/name"}, env(), "--database-url"},
+		{[]string{"--drain", "1h"}, env(), "--drain"},
 		{[]string{"--metrics-token", "short"}, env(), "--metrics-token"},
 		{nil, env("MQTTDOCTOR_DATABASE_URL", "db.example.com"), "--database-url"},
 		{[]string{"--log-format", "xml"}, env(), "log-format"},

@@ -30,6 +30,7 @@ func (m *Runs) Tend(ctx context.Context) {
 	for {
 		round, cancel := context.WithTimeout(ctx, beatTime)
 		err := m.beat(round)
+		m.beaten.Store(&beaten{time.Now(), err})
 		m.meter.beats.WithLabelValues(result(err == nil)).Inc()
 		if err == nil && steady.IsZero() {
 			steady = time.Now()
@@ -51,6 +52,30 @@ func (m *Runs) Tend(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// beaten is what came of a round.
+type beaten struct {
+	at  time.Time
+	err error
+}
+
+// errStuck: a round neither went well nor failed in its time.
+var errStuck = errors.New("the rounds at the archive have stopped")
+
+// Working tells why this process can do no work, or nil. A round writes, and by that a database shows that may only be read, or
+// whose disk is full; and where rounds have stopped, others take this process for dead.
+func (m *Runs) Working() error {
+	last := m.beaten.Load()
+	switch {
+	case last == nil: // the archive has just been opened
+		return nil
+	case last.err != nil:
+		return last.err
+	case time.Since(last.at) > archive.Lease+beatTime:
+		return errStuck
+	}
+	return nil
 }
 
 // beat is one round.

@@ -31,6 +31,7 @@ type Runs struct {
 	now       func() time.Time
 
 	viewers atomic.Int64
+	beaten  atomic.Pointer[beaten] // the last round at the archive; nil: none yet
 	wakes   wakes
 
 	mu       sync.Mutex

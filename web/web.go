@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -45,6 +46,8 @@ type Server struct {
 	base     context.Context // that of requests and viewers
 	drop     context.CancelFunc
 	active   sync.WaitGroup // handlers at work
+	after    func(time.Duration) <-chan time.Time
+	draining atomic.Bool // told to end, and not ready: balancers are to look elsewhere
 }
 
 // How long the parts of an end in order may take. Together they stay under the 30 s after which Kubernetes kills, and the
@@ -66,7 +69,7 @@ func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	catalogue.Default() // a defect in it shows now, and the first reader waits for nothing
-	s := &Server{config: c, log: o.Log}
+	s := &Server{config: c, log: o.Log, after: time.After}
 	s.base, s.drop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -191,7 +194,7 @@ func (s *Server) URL() string {
 	return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port), Path: "/"}).String()
 }
 
-// Run serves until the context ends, and then ends in order: no new runs, those under way interrupted and kept, their
+// Run serves until the context ends, and then ends in order: for the time of --drain it works on and is not ready; then no new runs, those under way interrupted and kept, their
 // viewers told, requests answered, the archive closed. It returns nil where all of that went well. It is called once.
 func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
@@ -205,7 +208,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.runs.Tend(tendCtx)
 	}()
 	sweeping := make(chan struct{})
-	sweepCtx, stopSweep := context.WithCancel(ctx)
+	sweepCtx, stopSweep := context.WithCancel(context.WithoutCancel(ctx)) // to the end of the drain
 	defer stopSweep()
 	go func() {
 		defer close(sweeping)
@@ -219,10 +222,11 @@ func (s *Server) Run(ctx context.Context) error {
 	var errs []error
 	select {
 	case <-ctx.Done():
+		errs = append(errs, s.drain(served))
 	case err := <-served: // the listener broke
 		errs = append(errs, err)
-		stopSweep()
 	}
+	stopSweep()
 	s.log.Info("stopping")
 	errs = append(errs, s.stopServing())
 	<-sweeping
@@ -231,6 +235,22 @@ func (s *Server) Run(ctx context.Context) error {
 	<-tended
 	errs = append(errs, s.release())
 	return errors.Join(errs...)
+}
+
+// drain goes on working for a while, so that balancers notice that this server is not ready before it refuses anybody. It
+// returns the error of a listener that broke meanwhile.
+func (s *Server) drain(served <-chan error) error {
+	s.draining.Store(true)
+	if s.config.Drain == 0 {
+		return nil
+	}
+	s.log.Info("draining", "for", s.config.Drain)
+	select {
+	case <-s.after(s.config.Drain):
+		return nil
+	case err := <-served:
+		return err
+	}
 }
 
 // stopServing ends runs, then viewers and requests.
@@ -302,8 +322,11 @@ func (s *Server) sweep(ctx context.Context) {
 type health struct{ s *Server }
 
 func (h health) Ready(ctx context.Context) error {
-	if h.s.runs.Stopping() {
+	if h.s.draining.Load() || h.s.runs.Stopping() {
 		return handlers.ErrStopping
+	}
+	if err := h.s.runs.Working(); err != nil {
+		return err
 	}
 	return h.s.store.Ping(ctx)
 }
