@@ -76,6 +76,16 @@ func (*MQTTConnect) Kind() string { return "mqtt.connect" }
 // Accepted tells whether the CONNACK accepted the connection.
 func (c *MQTTConnect) Accepted() bool { return c.Outcome == OutcomeOK }
 
+// OldForm tells whether the CONNECT was one of MQTT 5 and the answer accepts in the form of MQTT 3.1.1, without properties: so
+// answer servers that do not look at the version. It is no acceptance: what they speak from here on is not MQTT 5.
+func (c *MQTTConnect) OldForm() bool {
+	return c.Version == Version5 && c.Outcome == OutcomeMalformed && len(c.First) >= 4 && c.First[0] == 0x20 && c.First[1] == 2 &&
+		c.First[2] <= 1 && c.First[3] == 0
+}
+
+// Answered tells whether a CONNACK came, accepting or not, in a form of whichever version.
+func (c *MQTTConnect) Answered() bool { return c.Code >= 0 || c.OldForm() }
+
 // Facts lists what was seen.
 func (c *MQTTConnect) Facts() []Evidence {
 	f := facts{}
@@ -157,7 +167,7 @@ type Attempt struct {
 func (*Attempt) Kind() string { return "attempt" }
 
 // SpeaksMQTT tells whether a CONNACK came, accepting or not: an MQTT broker is there.
-func (a *Attempt) SpeaksMQTT() bool { return a.MQTT != nil && a.MQTT.Code >= 0 }
+func (a *Attempt) SpeaksMQTT() bool { return a.MQTT != nil && a.MQTT.Answered() }
 
 // Accepted tells whether the whole way works.
 func (a *Attempt) Accepted() bool { return a.MQTT != nil && a.MQTT.Accepted() }

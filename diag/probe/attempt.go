@@ -11,7 +11,7 @@ func attemptResult(a *diag.Attempt) diag.Result {
 	switch {
 	case a.Accepted():
 		return diag.Passed(a, diag.N("step.attempt.accepted", args...))
-	case a.SpeaksMQTT():
+	case a.MQTT != nil && a.MQTT.Code >= 0:
 		return diag.Warned(a, diag.N("step.attempt.refused", append(args, "reason", a.MQTT.Reason)...))
 	case a.MQTT != nil:
 		return diag.Warned(a, diag.N("step.attempt.no_connack", append(args, "symbol", string(a.MQTT.Outcome))...))

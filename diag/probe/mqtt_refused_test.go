@@ -1,6 +1,8 @@
 package probe_test
 
 import (
+	"bytes"
+	"net"
 	"slices"
 	"testing"
 
@@ -112,6 +114,15 @@ func TestVersionRefused(t *testing.T) {
 		}
 		return diagtest.ConnectAnswer{}
 	}})
+	// Many a small server sends the CONNACK of 3.1.1 whatever it is asked.
+	oldForm := func(t testing.TB) string {
+		b := diagtest.ScriptedBroker(t, diagtest.Script{})
+		return diagtest.Peer(t, func(conn net.Conn) { answerInOldForm(conn, b.Addr) }).URL("mqtt")
+	}
+	plain := want("plain in the old form, mqtts asked", as("mqtts", "", oldForm), "5", "", "")
+	plain.want = "tls.plaintext_peer"
+	raw := want("raw in the old form, ws asked", as("ws", "/mqtt", oldForm), "5", "", "")
+	raw.want = "ws.raw_mqtt_peer"
 	ownID := want("5 closed with an own id", closes(3, 4), "5", "3.1.1", "closed")
 	ownID.in.ClientID = "boiler-7"
 	runScenarios(t, []scenario{
@@ -123,7 +134,10 @@ func TestVersionRefused(t *testing.T) {
 		want("3.1.1 closed", closes(5), "3.1.1", "5", "closed"),
 		want("3.1 closed", closes(4, 5), "3.1", "5", "closed"),
 		want("none by code", code(), "3.1.1", "", ""),
-		ownID,
+		ownID, plain, raw,
+		want("5 in the old form", oldForm, "5", "3.1.1", "old_form"),
+		healthy("auto falls back after the old form", oldForm, "auto"),
+		healthy("3.1.1 in its own form", oldForm, "3.1.1"),
 		want("5 silent", silent, "5", "3.1.1", "silent"),
 		want("5 malformed", unspecified, "5", "3.1.1", "other_code"),
 		healthy("auto falls back after silence", silent, "auto"),
@@ -136,4 +150,34 @@ func TestVersionRefused(t *testing.T) {
 		healthy("asked 5", code(5), "5"),
 		healthy("asked 3.1", code(3), "3.1"),
 	})
+}
+
+// answerInOldForm relays to a broker, but for a CONNECT of MQTT 5, which gets an accepting CONNACK of 3.1.1.
+func answerInOldForm(conn net.Conn, broker string) {
+	first := make([]byte, 4096)
+	n, err := conn.Read(first)
+	if err != nil {
+		return
+	}
+	if i := bytes.Index(first[:n], []byte("MQTT\x05")); i > 0 && first[0] == 0x10 {
+		_, _ = conn.Write([]byte{0x20, 2, 0, 0})
+		diagtest.Silent(conn)
+		return
+	}
+	relayTo(broker, &prefixed{Conn: conn, first: first[:n]})
+}
+
+// prefixed is a connection of which the first bytes have been read already.
+type prefixed struct {
+	net.Conn
+	first []byte
+}
+
+func (p *prefixed) Read(b []byte) (int, error) {
+	if len(p.first) > 0 {
+		n := copy(b, p.first)
+		p.first = p.first[n:]
+		return n, nil
+	}
+	return p.Conn.Read(b)
 }

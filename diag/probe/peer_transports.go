@@ -81,7 +81,7 @@ func purposeOf(asked, tried diag.Scheme) diag.Purpose {
 // where it answered in the asked one.
 func transportInDoubt(v *diag.View) bool {
 	// An answer, and an alert of TLS, which says that TLS it is.
-	if slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Code >= 0 || o.Alert != nil }) {
+	if slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Answered() || o.Alert != nil }) {
 		return false
 	}
 	if v.Target.Scheme.IsWebSocket() && len(openedAddresses(v, checkWS)) > 0 {

@@ -43,7 +43,7 @@ var tlsALPN = diag.Probe{
 		return overdue(v, []diag.Layer{diag.LayerMQTT}, func(v *diag.View) bool {
 			h, ok := shookHands(v)
 			return ok && !h.CertRequested && !slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool {
-				return o.Code >= 0 || o.Alert != nil
+				return o.Answered() || o.Alert != nil
 			})
 		}, false)
 	},

@@ -73,7 +73,7 @@ var tlsNoClientCert = diag.Probe{
 				return diag.Skip(diag.N("skip.connected"))
 			case brokenAt(v) == "":
 				return diag.Wait()
-			case slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Code >= 0 || o.Outcome == diag.OutcomeSilent }):
+			case slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Answered() || o.Outcome == diag.OutcomeSilent }):
 				return diag.Skip(diag.N("skip.not_the_question"))
 			}
 			return diag.Run()

@@ -48,7 +48,7 @@ func somethingElseUpgrades(v *diag.View) (d diag.Decision, decided bool) {
 		return d, false
 	case !decidedMQTT(v):
 		return diag.Wait(), true
-	case slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Code >= 0 }):
+	case slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Answered() }):
 		return d, false
 	}
 	return diag.Run(), true

@@ -58,7 +58,11 @@ func isCode(c *diag.MQTTConnect, v3, v5 []int) bool {
 	return slices.Contains(v3, c.Code) || c.Code >= v5Unspecified && slices.Contains(v5, c.Code)
 }
 
-func versionRefused(c *diag.MQTTConnect) bool { return isCode(c, []int{v3Version}, []int{v5Version}) }
+// versionRefused tells whether the answer is that the version is not taken: by code, or by an acceptance of an older one.
+func versionRefused(c *diag.MQTTConnect) bool {
+	return isCode(c, []int{v3Version}, []int{v5Version}) || c.OldForm()
+}
+
 func idRefused(c *diag.MQTTConnect) bool      { return isCode(c, []int{v3Identifier}, []int{v5Identifier}) }
 func loginRefused(c *diag.MQTTConnect) bool {
 	return isCode(c, []int{v3BadLogin, v3NotAuthorized}, []int{v5BadLogin, v5NotAuthorized})
@@ -285,12 +289,14 @@ func versionUnsupported(v *diag.View) diag.Verdict {
 	}
 	slices.Sort(works)
 	works = slices.Compact(works)
-	byCode := versionRefused(o)
+	says := versionRefused(o)
 	answered, understood := answeredInVersion(v, o.Version)
 	_, accepted := first(attempts(v, diag.PurposeVersion), func(a *diag.Attempt) bool { return a.Accepted() && a.MQTT.Version != o.Version })
 	variant := ""
 	switch {
-	case byCode:
+	case o.OldForm():
+		variant = "old_form"
+	case says:
 		// The broker itself says that it does not take this version, even where none works.
 	case o.Code >= 0 && !(accepted && isCode(o, nil, []int{v5Unspecified, v5Malformed, v5Protocol, v5Implementation})):
 		return excludedByCode(o)
@@ -686,7 +692,7 @@ func otherBytes(v *diag.View) (step string, evidence []diag.Evidence, ok bool) {
 }
 
 func notMQTT(v *diag.View) diag.Verdict {
-	if c, ok := askedConnect(v); ok && c.Seen.Code >= 0 {
+	if c, ok := askedConnect(v); ok && c.Seen.Answered() {
 		return diag.Excluded(diag.N("because.connack_came"))
 	}
 	if s, ok := otherTransport(v); ok {
@@ -761,7 +767,7 @@ func noConnack(v *diag.View) diag.Verdict {
 	switch {
 	case !ok:
 		return diag.Open()
-	case c.Seen.Code >= 0:
+	case c.Seen.Answered():
 		return diag.Excluded(diag.N("because.connack_came"))
 	case c.Seen.Outcome.Ended():
 		return diag.Excluded(diag.N("because.connection_ended"))
@@ -787,7 +793,7 @@ func closedWithoutConnack(v *diag.View) diag.Verdict {
 	switch {
 	case !ok:
 		return diag.Open()
-	case c.Seen.Code >= 0:
+	case c.Seen.Answered():
 		return diag.Excluded(diag.N("because.connack_came"))
 	case c.Seen.Alert != nil:
 		return diag.Excluded(diag.N("because.tls_alert", "alert", c.Seen.Alert.String()))

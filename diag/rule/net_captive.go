@@ -18,7 +18,7 @@ func captivePortal(v *diag.View) diag.Verdict {
 	if accepted(v) {
 		return diag.Open()
 	}
-	if c, ok := askedConnect(v); ok && c.Seen.Code >= 0 {
+	if c, ok := askedConnect(v); ok && c.Seen.Answered() {
 		return diag.Excluded(diag.N("because.connack_came"))
 	}
 	controls := diag.SeenBy[*diag.Attempt](v, checkCaptive)

@@ -79,7 +79,7 @@ func webAnswers(v *diag.View) []diag.Sight[*diag.Attempt] {
 // cdnInFront needs a CDN that is there, by its published addresses or by its own name in a web answer, answers as a web server,
 // and lets no MQTT through on the asked port. A WebSocket upgrade that it did answer is a matter of what lies behind it.
 func cdnInFront(v *diag.View) diag.Verdict {
-	if c, ok := askedConnect(v); ok && c.Seen.Code >= 0 {
+	if c, ok := askedConnect(v); ok && c.Seen.Answered() {
 		return diag.Excluded(diag.N("because.connack_came"))
 	}
 	if s, ok := otherTransport(v); ok {

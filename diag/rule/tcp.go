@@ -62,7 +62,7 @@ func proxyProtocolExpected(v *diag.View) diag.Verdict {
 
 // wrongPort needs a broker on a usual port, and none on the asked one in whatever transport.
 func wrongPort(v *diag.View) diag.Verdict {
-	if c, ok := askedConnect(v); ok && c.Seen.Code >= 0 {
+	if c, ok := askedConnect(v); ok && c.Seen.Answered() {
 		return diag.Excluded(diag.N("because.connack_came"))
 	}
 	if s, ok := otherTransport(v); ok {

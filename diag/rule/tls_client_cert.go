@@ -47,7 +47,7 @@ func objected(v *diag.View, s diag.Sight[*diag.TLSHandshake]) (objection, diag.N
 		}
 	}
 	connects := slices.DeleteFunc(askedConnects(v), func(c diag.Sight[*diag.MQTTConnect]) bool { return c.Seen.Address != h.Address })
-	if _, ok := first(connects, func(c *diag.MQTTConnect) bool { return c.Code >= 0 }); ok {
+	if _, ok := first(connects, func(c *diag.MQTTConnect) bool { return c.Answered() }); ok {
 		return objection{}, diag.N("because.connack_came"), false
 	}
 	for _, c := range connects {

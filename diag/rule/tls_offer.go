@@ -246,7 +246,7 @@ func alpnRequired(v *diag.View) diag.Verdict {
 		return diag.Open()
 	}
 	s := askedHandshakes(v)[0]
-	if c, ok := askedConnect(v); ok && c.Seen.Code >= 0 {
+	if c, ok := askedConnect(v); ok && c.Seen.Answered() {
 		return diag.Excluded(diag.N("because.connack_came"))
 	}
 	refused := s.Seen.Alert != nil && s.Seen.Alert.Number == 120 // no_application_protocol (RFC 7301 3.2)

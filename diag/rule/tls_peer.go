@@ -66,7 +66,7 @@ func tlsRequired(v *diag.View) diag.Verdict {
 	if v.Target.Scheme.UsesTLS() {
 		return diag.Excluded(diag.N("because.tls_was_asked"))
 	}
-	if c, ok := askedConnect(v); ok && c.Seen.Code >= 0 {
+	if c, ok := askedConnect(v); ok && c.Seen.Answered() {
 		return diag.Excluded(diag.N("because.connack_came"))
 	}
 	if up, ok := askedUpgrade(v); ok && up.Seen.Outcome == diag.OutcomeOK {

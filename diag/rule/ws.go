@@ -281,7 +281,7 @@ func wsWrongPath(v *diag.View) diag.Verdict {
 	up, ok := askedUpgrade(v)
 	upgradedHere := ok && up.Seen.Outcome == diag.OutcomeOK
 	if upgradedHere {
-		if c, sent := askedConnect(v); up.Seen.Subprotocol != "" || !sent || c.Seen.Code >= 0 {
+		if c, sent := askedConnect(v); up.Seen.Subprotocol != "" || !sent || c.Seen.Answered() {
 			return diag.Excluded(diag.N("because.upgraded"))
 		}
 	} else {
