@@ -63,7 +63,7 @@ func versionRefused(c *diag.MQTTConnect) bool {
 	return isCode(c, []int{v3Version}, []int{v5Version}) || c.OldForm()
 }
 
-func idRefused(c *diag.MQTTConnect) bool      { return isCode(c, []int{v3Identifier}, []int{v5Identifier}) }
+func idRefused(c *diag.MQTTConnect) bool { return isCode(c, []int{v3Identifier}, []int{v5Identifier}) }
 func loginRefused(c *diag.MQTTConnect) bool {
 	return isCode(c, []int{v3BadLogin, v3NotAuthorized}, []int{v5BadLogin, v5NotAuthorized})
 }
