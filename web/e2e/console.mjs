@@ -74,6 +74,42 @@ await page.locator('.part[data-key="plot"]').click();
 await page.waitForSelector(".message-plot canvas");
 assert.match(squeeze(await page.textContent(".message-plot table")), /t22.521.522.522/);
 
+// Variables, repetition, properties, what is kept, and what is wrong.
+await page.locator("#publish details:has(#publish-times) summary").click();
+await page.locator("#publish-times").fill("3");
+await publish(page, "site/1/n", '{"n": {{counter}}, "id": "{{uuid}}", "r": {{random:5:5}}}');
+await page.waitForFunction(() => document.querySelectorAll(".message-row.is-in").length === 5);
+const sent = await page.locator(".message-row.is-in .row-text").allTextContents();
+assert.match(sent.at(-1), /^{"n": 3, "id": "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", "r": 5}$/);
+await page.locator("#publish-times").fill("");
+await page.locator("#publish-every").fill("0.05");
+await publish(page, "site/1/n", "tick");
+await page.waitForSelector("#publish-stop:not([hidden])");
+await page.waitForFunction(() => document.querySelectorAll(".message-row.is-in").length >= 7);
+await page.locator("#publish-stop").click();
+await page.waitForFunction(() => /messages? sent\.$/.test(document.getElementById("publish-done").textContent));
+await page.locator("#publish-every").fill("");
+await page.locator("#publish-format").selectOption("json");
+await publish(page, "site/1/n", "{");
+assert.match(await page.textContent("#publish-check"), /no JSON/);
+await page.locator("#publish-format").selectOption("hex");
+await page.locator("#publish details:has(#publish-content-type) summary").click();
+await page.locator("#publish-content-type").fill("a/b");
+await page.locator("#publish-response-topic").fill("answer/here");
+await page.locator("#publish-user").fill("k: v");
+await publish(page, "site/1/p", "01 ff");
+await page.locator(".message-row.is-in", { hasText: "site/1/p" }).click();
+assert.match(squeeze(await page.textContent("#message .facts")), /Content Typea\/b.*Response Topicanswer\/here.*kv/);
+await page.locator("#publish-keep").click();
+assert.equal(await page.locator("#kept-list .kept").count(), 1);
+assert.ok((await page.locator("#history-list .kept").count()) >= 4);
+await page.locator("#clear").click();
+for (const name of ["content-type", "response-topic", "user"]) await page.locator(`#publish-${name}`).fill("");
+await page.locator("#publish-format").selectOption("text");
+await publish(page, "site/1/temp", "21");
+await publish(page, "site/1/temp", "22");
+await page.waitForFunction(() => document.querySelectorAll(".message-row.is-in").length === 2);
+
 // The topic tree, by keyboard.
 await page.locator("#tab-messages").focus();
 await page.keyboard.press("ArrowRight");
@@ -93,13 +129,14 @@ assert.match(await page.textContent("#subscribe-error"), /last level/);
 // Every packet, with what answers it, and its export.
 await page.locator("#tab-packets").click();
 await page.waitForSelector(".packet-row:has-text(\"PUBACK\")");
-const types = await page.locator(".packet-type").allTextContents();
-for (const type of ["CONNECT", "CONNACK", "SUBSCRIBE", "SUBACK", "PUBLISH", "PUBACK"]) assert.ok(types.includes(type), `${type} in ${types}`);
+for (const [kind, ...types] of [["connection", "CONNECT", "CONNACK"], ["messages", "PUBLISH", "PUBACK"], ["subscriptions", "SUBSCRIBE", "SUBACK"]]) {
+  await page.locator("#packets-kind").selectOption(kind);
+  for (const type of types) await page.waitForSelector(`.packet-row:has-text("${type}")`);
+}
 await page.locator(".packet-row", { hasText: "SUBACK" }).click();
 assert.match(await page.textContent("#packet"), /granted the subscriptions.*Answers this SUBSCRIBE/s);
 await page.locator("#packet .packet-round button").click();
 assert.match(await page.textContent("#packet h3"), /SUBSCRIBE/);
-await page.locator("#packets-kind").selectOption("subscriptions");
 await page.waitForFunction(() => document.querySelectorAll(".packet-row").length === 2);
 await page.locator("#packets-kind").selectOption("all");
 const downloading = page.waitForEvent("download");
