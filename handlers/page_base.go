@@ -134,7 +134,7 @@ func (h *Handlers) handleDesign(w http.ResponseWriter, r *http.Request) error {
 		if !ok {
 			return errNoRoute
 		}
-		return h.show(w, r, http.StatusOK, templates.Run(page))
+		return h.show(w, r, http.StatusOK, page)
 	}
 	return h.show(w, r, http.StatusOK, templates.Design(p))
 }

@@ -27,8 +27,8 @@ func everyPage(t *testing.T) map[string]*html.Node {
 		demo := []DemoCard{{ID: "healthy", Title: "A", Text: "B", Healthy: true}, {ID: "wrong-password", Title: "C", Text: "D"}}
 		add(fmt.Sprintf("%s home", lang), Home(HomePage{Page: p, Demo: demo}))
 		add(fmt.Sprintf("%s home with notice", lang), Home(HomePage{Page: p, Notice: "x"}))
-		for i, f := range sampleForms(p) {
-			add(fmt.Sprintf("%s form %d", lang, i), Home(HomePage{Page: p, Form: f}))
+		for _, s := range otherSamples(p) {
+			add(fmt.Sprintf("%s %s", lang, s.name), s.page)
 		}
 		for _, s := range Samples(p) {
 			add(fmt.Sprintf("%s run %s", lang, s.Name), Run(s.Page))

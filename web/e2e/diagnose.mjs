@@ -55,6 +55,9 @@ await page.routeWebSocket(/\/live\?/, (socket) => {
 });
 await page.addInitScript(() => {
   window.seen = [];
+  window.moved = 0;
+  new PerformanceObserver((list) => { for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.moved += shift.value; })
+    .observe({ type: "layout-shift", buffered: true });
   const note = () => {
     const run = document.getElementById("run");
     const steps = document.querySelectorAll(".step").length;
@@ -76,6 +79,7 @@ await page.waitForSelector("#progress-bar");
 assert.ok(await page.locator("[data-cancel]").isVisible(), "a run under way can be canceled");
 await ended(page);
 const seen = await page.evaluate(() => window.seen);
+assert.ok(await page.evaluate(() => window.moved) < 0.1, "what one reads does not move away while steps come");
 const during = seen.filter((s) => s.state === "running");
 assert.ok(new Set(during.map((s) => s.steps)).size >= 2, `steps came while it ran: ${JSON.stringify(seen)}`);
 assert.ok(seen.at(-1).at - during[0].at > 500, "the run was watched");

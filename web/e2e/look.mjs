@@ -2,13 +2,22 @@
 import assert from "node:assert/strict";
 import { axeSource, config, finish, open } from "./common.mjs";
 
-const samples = ["broken", "broken, secrets gone", "attention", "healthy", "measured", "inconclusive", "canceled", "interrupted"];
-const pages = ["/", "/causes", "/guides", "/guides/refused?url=mqtt://broker.example.com", "/compare?a=x&b=y", "/import", "/design", "/nothing-here", ...samples.map((s) => "/design?sample=" + encodeURIComponent(s))];
 const problems = [];
+
+// The gallery lists every state there is: a state that is added is looked at.
+const gallery = await open();
+await gallery.goto(config.base + "/design");
+const samples = await gallery.locator('.sample a[href^="/design?sample="]').evaluateAll((links) => links.map((a) => a.getAttribute("href")));
+assert.ok(samples.length >= 19, `the gallery lists ${samples.length} pages`);
+await gallery.context().close();
+const pages = ["/", "/causes", "/console", "/guides", "/guides/refused?url=mqtt://broker.example.com", "/compare?a=x&b=y", "/import", "/design",
+  "/nothing-here", ...samples];
 
 async function look(page, name) {
   const found = await page.evaluate(async (source) => {
     if (!window.axe) (0, eval)(source);
+    // What fades in is judged when it is there.
+    await Promise.allSettled(document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations < 2).map((a) => a.finished));
     const result = await window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
     return result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target + " " + (n.failureSummary ?? "").slice(0, 200)).slice(0, 3).join(" | ")}`);
   }, axeSource);
@@ -17,18 +26,61 @@ async function look(page, name) {
   if (over > 0) problems.push(`${name}: runs ${over} px over the edge`);
 }
 
-for (const [lang, scheme, width] of [["en-US", "light", 1280], ["zh-CN", "dark", 1280], ["en-US", "dark", 360], ["zh-CN", "light", 360]]) {
-  const page = await open({ locale: lang, colorScheme: scheme, viewport: { width, height: 800 }, expected: [404] });
-  for (const path of pages) {
+// Each page is seen in both languages, both themes, wide and narrow; every other one the other way round.
+const ways = [["en-US", "light", 1280, 0], ["zh-CN", "dark", 360, 0], ["zh-CN", "dark", 1280, 1], ["en-US", "light", 360, 1]];
+await Promise.all(ways.map(async ([lang, scheme, width, odd]) => {
+  const page = await open({ locale: lang, colorScheme: scheme, viewport: { width, height: 800 }, expected: [404],
+    routes: (p) => p.routeWebSocket(/sample/, () => {}) }); // samples of runs under way have no run to follow
+  for (const path of pages.filter((_, i) => i % 2 === odd)) {
     await page.goto(config.base + path);
     await page.evaluate(() => { for (const fold of document.querySelectorAll("details:not(.again)")) fold.open = true; });
     await look(page, `${path} ${lang} ${scheme} ${width}`);
+    // On the page of causes, and where no address is known, commands keep their places in braces.
+    const leftover = await page.evaluate(() => document.body.innerText.match(/\[object|\bundefined\b|\bNaN\b|%!|<nil>/));
+    if (leftover) problems.push(`${path} ${lang}: ${leftover[0]}`);
     if (width > 400) continue;
     const small = await page.evaluate(() => [...document.querySelectorAll("button, .button, summary, .input, .chip, .lang, .top-nav a")]
       .filter((e) => e.offsetParent && !e.classList.contains("link") && e.getBoundingClientRect().height < 43.5)
       .map((e) => `${e.localName}.${e.className} ${Math.round(e.getBoundingClientRect().height)} px`));
     if (small.length) problems.push(`${path}: too small for a thumb: ${[...new Set(small)].join(", ")}`);
   }
+  await page.context().close();
+}));
+
+// The reader's system asks for more contrast: in the dark too, and where a theme was chosen.
+for (const colorScheme of ["light", "dark"]) {
+  const page = await open({ colorScheme, contrast: "more" });
+  await page.goto(config.base + samples[0]);
+  for (const theme of ["auto", "dark", "light"]) {
+    const faint = await page.evaluate((theme) => {
+      if (theme !== "auto") document.documentElement.dataset.theme = theme;
+      const style = getComputedStyle(document.querySelector(".hint, .faint"));
+      return [style.color, getComputedStyle(document.body).color];
+    }, theme);
+    assert.equal(faint[0], faint[1], `nothing is faint in ${theme} on ${colorScheme}`);
+  }
+  await look(page, `more contrast, ${colorScheme}`);
+  await page.context().close();
+}
+
+// Colours of the system: the chosen symptom, the chosen tab and the way are still told apart.
+{
+  const page = await open({ forcedColors: "active" });
+  await page.goto(config.base + "/");
+  const [chosen, other] = await page.evaluate(() => [...document.querySelectorAll(".chip input")].slice(0, 2).map((i) => getComputedStyle(i.nextElementSibling).backgroundColor));
+  assert.notEqual(chosen, other, "the chosen symptom stands out");
+  await page.goto(config.base + samples[0]);
+  assert.match(await page.evaluate(() => getComputedStyle(document.querySelectorAll(".station")[1], "::before").background), /rgb/, "the way is drawn");
+  await look(page, "forced colours");
+  await page.context().close();
+}
+
+// Motion that was asked not to be is not.
+{
+  const page = await open({ reducedMotion: "reduce" });
+  await page.goto(config.base + "/design");
+  const moving = await page.evaluate(() => document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations === Infinity || a.effect.getComputedTiming().duration > 1).length);
+  assert.equal(moving, 0, "something moves");
   await page.context().close();
 }
 
