@@ -164,6 +164,7 @@ type session struct {
 	will   *v5.Publish // nil: none, or no longer wanted
 	expiry uint32      // seconds, MQTT 5
 	left   bool        // in order, with DISCONNECT
+	over   bool        // taken over by another connection
 
 	writing sync.Mutex
 
@@ -384,6 +385,9 @@ func (b *ScriptedPeer) add(s *session) {
 	b.sessions[s] = struct{}{}
 	b.mu.Unlock()
 	if older != nil {
+		older.mu.Lock()
+		older.over = true // the session is the new connection's
+		older.mu.Unlock()
 		older.end(v5.DisconnectSessionTakenOver)
 	}
 }

@@ -3,6 +3,7 @@ package diagtest
 import (
 	"maps"
 	"slices"
+	"time"
 
 	v5 "github.com/eclipse/paho.golang/packets"
 )
@@ -25,12 +26,16 @@ type KeptScript struct {
 type keptSession struct {
 	subscriptions map[string]v5.SubOptions
 	queue         []*v5.Publish
+	until         time.Time // zero: it does not expire
 }
+
+func (k *keptSession) expired() bool { return !k.until.IsZero() && time.Now().After(k.until) }
 
 // Kept lists the client ids whose sessions the broker holds for absent clients: what a probe has left behind.
 func (b *ScriptedPeer) Kept() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	maps.DeleteFunc(b.kept, func(_ string, k *keptSession) bool { return k.expired() })
 	return slices.Sorted(maps.Keys(b.kept))
 }
 
@@ -48,7 +53,7 @@ func (b *ScriptedPeer) resume(s *session, connack *v5.Connack) []*v5.Publish {
 	defer b.mu.Unlock()
 	kept := b.kept[s.client.ClientID]
 	delete(b.kept, s.client.ClientID)
-	if kept == nil || s.client.Clean {
+	if kept == nil || s.client.Clean || kept.expired() {
 		return nil
 	}
 	connack.SessionPresent = !script.Unflagged
@@ -75,7 +80,14 @@ func (b *ScriptedPeer) keep(s *session) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b.kept[s.client.ClientID] = &keptSession{subscriptions: maps.Clone(s.subscriptions)}
+	if s.over {
+		return
+	}
+	kept := &keptSession{subscriptions: maps.Clone(s.subscriptions)}
+	if s.client.Level >= 5 && s.expiry < 0xFFFFFFFF {
+		kept.until = time.Now().Add(time.Duration(s.expiry) * time.Second)
+	}
+	b.kept[s.client.ClientID] = kept
 }
 
 // queue keeps a message for the absent clients that subscribe to its topic. The lock is held.

@@ -144,14 +144,20 @@ func (c *capabilities) sessionExpiry(ctx context.Context) {
 	id := temporaryClientID()
 	asked := uint32(askedExpiry.Seconds())
 	o, x := c.open(ctx, "session expiry", func(m *mqttOffer) { m.ClientID, m.SessionExpiryS = id, asked })
-	if x == nil {
+	if o == nil { // not even a CONNECT went out
 		return
 	}
-	_ = x.Close()
+	if x != nil {
+		_ = x.Close()
+	}
+	// Also without an answer, as where the run was canceled meanwhile: the broker may have made the session.
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearBound+boundOf(ctx, c.env.Options.Timeout))
 	defer cancel()
 	if _, again := c.open(after, "session expiry", func(m *mqttOffer) { m.ClientID = id }); again != nil {
 		leave(after, again)
+	}
+	if x == nil {
+		return
 	}
 	if o.Props != nil && o.Props.SessionExpiryS != nil {
 		asked = *o.Props.SessionExpiryS
