@@ -7,7 +7,7 @@ import (
 )
 
 // All lists every probe in display order: the layers' order, and inside a layer that of its own list.
-var All = afterAll(slices.Concat(dnsProbes, tcpProbes, tlsProbes, wsProbes, peerProbes, mqttProbes, msgProbes, awayProbes))
+var All = afterAll(atLast(slices.Concat(dnsProbes, tcpProbes, tlsProbes, wsProbes, peerProbes, mqttProbes, msgProbes, awayProbes, brokerProbes)))
 
 // IDs lists the ids of every probe.
 func IDs() []diag.ProbeID {
@@ -24,6 +24,17 @@ func afterAll(all []diag.Probe) []diag.Probe {
 	i := slices.IndexFunc(all, func(p diag.Probe) bool { return p.ID == checkWatch })
 	for _, p := range all {
 		if p.ID != checkWatch && !slices.Contains(p.Needs, checkWatch) {
+			all[i].Needs = append(all[i].Needs, p.ID)
+		}
+	}
+	return all
+}
+
+// atLast lets the last look at the broker's own figures wait for everything, the watch among it: it compares with the first.
+func atLast(all []diag.Probe) []diag.Probe {
+	i := slices.IndexFunc(all, func(p diag.Probe) bool { return p.ID == checkSysLater })
+	for _, p := range all {
+		if p.ID != checkSysLater {
 			all[i].Needs = append(all[i].Needs, p.ID)
 		}
 	}

@@ -1,0 +1,365 @@
+package probe
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/mqttwire"
+)
+
+const (
+	checkSys      diag.ProbeID = "broker.sys"
+	checkSysLater diag.ProbeID = "broker.sys_later"
+
+	// stashSys is where the reader lives until the end of the run.
+	stashSys = diag.StashMQTT + "sys"
+
+	// sysSettle is how long further messages are awaited behind the answer to a ping, which came after them on most brokers.
+	sysSettle = 60 * time.Millisecond
+	// maxSysMessages bounds what is looked at; a broker with many nodes tells a few dozen in each round.
+	maxSysMessages = 4000
+	maxSysNodes    = 16
+	// sysRound is a little more than mosquitto's usual sys_interval: for as long a changed counter is awaited.
+	sysRound = 11 * time.Second
+)
+
+// brokerSys reads what the broker tells of itself below $SYS, on a connection of its own: a broker that does not let us read it
+// may end the connection over it. It is made beside the asked one, so that it costs no time.
+var brokerSys = diag.Probe{
+	ID: checkSys, Layer: diag.LayerBroker, Depth: diag.DepthStandard,
+	Ready: func(v *diag.View) diag.Decision {
+		if _, running := v.RunningSince(checkMQTT); running || connected(v) {
+			return diag.Run()
+		}
+		if decidedMQTT(v) {
+			return diag.Skip(diag.N("skip.not_connected"))
+		}
+		return diag.Wait()
+	},
+	// Without a session there is nothing to read beside.
+	Moot:   func(v *diag.View) bool { return decidedMQTT(v) && !connected(v) },
+	Budget: 20 * time.Second,
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		r, o, skipped := openSys(ctx, env)
+		if r == nil && o == nil {
+			return diag.Skipped(diag.N(skipped))
+		}
+		if r == nil {
+			return sysResult(o)
+		}
+		env.Stash.Put(stashSys, r)
+		return sysResult(r.health())
+	},
+}
+
+// brokerSysLater reads again when all is done, to see which counters have risen meanwhile.
+var brokerSysLater = diag.Probe{
+	ID: checkSysLater, Layer: diag.LayerBroker, Depth: diag.DepthDeep,
+	Symptoms: append([]diag.Symptom{diag.SymptomSlow, diag.SymptomDuplicate}, awaySymptoms...),
+	Ready: func(v *diag.View) diag.Decision {
+		for _, s := range diag.SeenBy[*diag.BrokerHealth](v, checkSys) {
+			if s.Seen.Outcome == diag.OutcomeOK {
+				return diag.Run()
+			}
+		}
+		return diag.Skip(diag.N("skip.no_sys"))
+	},
+	Budget: sysRound + 5*time.Second,
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		item, _ := env.Stash.Borrow(stashSys)
+		r, ok := item.(*sysReader)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_sys"))
+		}
+		r.await(ctx)
+		return sysResult(r.health())
+	},
+}
+
+func sysResult(o *diag.BrokerHealth) diag.Result {
+	args := []string{"product", o.Product, "version", o.Release, "count", strconv.Itoa(len(o.Figures))}
+	if o.Uptime > 0 {
+		args = append(args, "duration", (o.Uptime / time.Second * time.Second).String())
+	}
+	switch {
+	case o.Outcome != diag.OutcomeOK: // most brokers keep this from clients, as they should
+		return diag.Passed(o, diag.N("step.broker.sys.denied", "symbol", string(o.Outcome)))
+	case o.Messages == 0:
+		return diag.Passed(o, diag.N("step.broker.sys.none"))
+	case len(o.Alarms) > 0:
+		return diag.Warned(o, diag.N("step.broker.sys.alarms", "names", alarmNames(o)))
+	}
+	return diag.Passed(o, diag.N("step.broker.sys.ok", args...))
+}
+
+func alarmNames(o *diag.BrokerHealth) string {
+	var out []string
+	for _, a := range o.Alarms {
+		out = append(out, a.Name)
+	}
+	return strings.Join(out, ", ")
+}
+
+// openSys connects beside the asked CONNECT, sends its own once that one was accepted, and subscribes. Without a reader the
+// observation tells how it ended; without both there was no session to read beside.
+func openSys(ctx context.Context, env *diag.Env) (r *sysReader, o *diag.BrokerHealth, skipped string) {
+	address := openedAddresses(env.View, lastBeforeMQTT(env.Target))
+	if len(address) == 0 {
+		return nil, nil, "skip.not_connected"
+	}
+	way := askedRoute(env.Target, address[0]).with(diag.PurposeOtherClientID, "sys", nil)
+	a, l := walk(ctx, env, way, upToWS)
+	if l == nil {
+		return nil, nil, "skip.no_connection"
+	}
+	main, ok := awaitMain(ctx, env)
+	if !ok {
+		_ = l.Close()
+		return nil, nil, "skip.no_session"
+	}
+	way.MQTT.Version = main.version
+	if way.WS.Subprotocols = subprotocolsFor(main.version); main.address != way.Address {
+		_ = l.Close()
+		return nil, nil, "skip.no_session" // it is another listener than the one that accepted
+	}
+	o = &diag.BrokerHealth{Version: main.version, Address: main.address}
+	var session mqttwire.Session
+	if a.MQTT, session = connectMQTT(ctx, env, way, l.Conn, a.TLS); session == nil {
+		o.Outcome = a.MQTT.Outcome
+		return nil, o, ""
+	}
+	r = newSysReader(session, *o)
+	if r.subscribe(ctx, env); r.base.Outcome != diag.OutcomeOK {
+		o.Outcome = r.base.Outcome
+		_ = r.Close()
+		return nil, o, ""
+	}
+	return r, o, ""
+}
+
+// awaitMain waits until the asked session is there, or will not be.
+func awaitMain(ctx context.Context, env *diag.Env) (*exchange, bool) {
+	patience := time.NewTimer(2 * env.Options.Timeout)
+	defer patience.Stop()
+	for {
+		if x, ok := borrowMain(env); ok {
+			return x, true
+		}
+		if _, answered := env.Stash.Borrow(stashAnswered); answered && env.Target.Protocol != diag.VersionAuto {
+			x, ok := borrowMain(env) // it is put before the mark
+			return x, ok
+		}
+		select {
+		case <-time.After(2 * time.Millisecond):
+		case <-patience.C:
+			return nil, false
+		case <-ctx.Done():
+			return nil, false
+		}
+	}
+}
+
+// sysReader collects what comes below $SYS. Its goroutine ends with the session.
+type sysReader struct {
+	mqttwire.Session
+	group sync.WaitGroup
+
+	mu      sync.Mutex
+	base    diag.BrokerHealth
+	figures []diag.Figure
+	since   time.Time     // first message
+	changed chan struct{} // one token: something came
+	counted time.Time     // last time that the counter of dropped messages came
+}
+
+func newSysReader(s mqttwire.Session, base diag.BrokerHealth) *sysReader {
+	r := &sysReader{Session: s, base: base, changed: make(chan struct{}, 1)}
+	r.group.Go(func() {
+		for m := range s.Messages() {
+			r.take(m)
+		}
+	})
+	if keepAlive := s.Connack().ServerKeepAlive; keepAlive != nil && *keepAlive > 0 {
+		r.group.Go(func() { r.beat(time.Duration(*keepAlive) * time.Second / 3) })
+	} else {
+		r.group.Go(func() { r.beat(20 * time.Second) })
+	}
+	return r
+}
+
+func (r *sysReader) beat(every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-r.Done():
+			return
+		case <-ticker.C:
+			ctx, cancel := context.WithTimeout(context.Background(), every)
+			_, _ = r.Ping(ctx)
+			cancel()
+		}
+	}
+}
+
+// subscribe asks for the topics and waits for what comes at once.
+func (r *sysReader) subscribe(ctx context.Context, env *diag.Env) {
+	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	defer cancel()
+	pending := r.StartSubscribe(sysFilters())
+	pong := make(chan struct{})
+	r.group.Go(func() { // sent right behind: its answer comes behind the retained messages
+		defer close(pong)
+		_, _ = r.Ping(ctx)
+	})
+	result, failure := pending.Wait(ctx)
+	outcome := diag.OutcomeOK
+	switch {
+	case failure != nil && len(result.Codes) == 0:
+		outcome = outcomeOfFailure(failure.Kind)
+	case !slices.ContainsFunc(result.Codes, func(code byte) bool { return code < 0x80 }):
+		outcome = diag.OutcomeRefused
+	}
+	r.mu.Lock()
+	r.base.Outcome = outcome
+	r.mu.Unlock()
+	if outcome != diag.OutcomeOK {
+		return
+	}
+	select {
+	case <-pong:
+	case <-ctx.Done():
+	}
+	for r.more(ctx, sysSettle) {
+	}
+}
+
+// more waits for another message; false: none came.
+func (r *sysReader) more(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-r.changed:
+		return true
+	case <-timer.C:
+	case <-r.Done():
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// await waits until the counter of dropped messages has been told once more, where there is one that is told often.
+func (r *sysReader) await(ctx context.Context) {
+	begun := time.Now()
+	for time.Since(begun) < sysRound {
+		r.mu.Lock()
+		enough := r.counted.IsZero() || r.counted.After(begun)
+		r.mu.Unlock()
+		if enough || ctx.Err() != nil || ended(r) {
+			return
+		}
+		r.more(ctx, sysRound-time.Since(begun))
+	}
+}
+
+// take notes one message.
+func (r *sysReader) take(m mqttwire.Received) {
+	t, node, ok := sysTopicOf(m.Topic)
+	r.mu.Lock()
+	if ok && r.base.Messages < maxSysMessages {
+		r.base.Messages++
+		if r.since.IsZero() {
+			r.since = m.At
+		}
+		r.noteLocked(t, node, m)
+	}
+	r.mu.Unlock()
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (r *sysReader) noteLocked(t sysTopic, node string, m mqttwire.Received) {
+	text := printable(string(m.Payload[:min(len(m.Payload), 200)]), 100)
+	if t.Product != "" && r.base.Product == "" {
+		r.base.Product = t.Product
+	}
+	switch t.Special {
+	case sysVersion:
+		r.base.Release = text
+		if product := productIn(text); product != "" {
+			r.base.Product = product
+		}
+		return
+	case sysUptime, sysUptimeMS:
+		bare := time.Second
+		if t.Special == sysUptimeMS {
+			bare = time.Millisecond
+		}
+		if up := parseUptime(text, bare); up > 0 && (r.base.Uptime == 0 || up < r.base.Uptime || node == "") {
+			r.base.Uptime = up // of several nodes the one that was started last
+		}
+		return
+	case sysAlarm, sysAlarmOver:
+		if a, ok := parseAlarm(m.Payload, node); ok {
+			r.alarmLocked(a, t.Special == sysAlarmOver)
+		}
+		return
+	}
+	value, err := strconv.ParseFloat(text, 64)
+	if t.Figure == "" || err != nil || value < 0 || value > 1e15 || value != value {
+		return
+	}
+	if t.Figure == diag.FigureDropped {
+		r.counted = m.At
+	}
+	i := slices.IndexFunc(r.figures, func(f diag.Figure) bool { return f.Name == t.Figure && f.Node == node })
+	switch {
+	case i >= 0:
+		r.figures[i].Last = value
+		r.figures[i].Times++
+	case len(r.figures) < maxSysNodes*len(sysTopics):
+		r.figures = append(r.figures, diag.Figure{Name: t.Figure, Node: node, First: value, Last: value, Times: 1})
+	}
+}
+
+func (r *sysReader) alarmLocked(a diag.BrokerAlarm, over bool) {
+	i := slices.IndexFunc(r.base.Alarms, func(b diag.BrokerAlarm) bool { return b.Name == a.Name && b.Node == a.Node })
+	switch {
+	case i >= 0:
+		r.base.Alarms[i].Over = over
+	case !over && len(r.base.Alarms) < maxSysNodes:
+		r.base.Alarms = append(r.base.Alarms, a)
+	}
+}
+
+// health is what is known now.
+func (r *sysReader) health() *diag.BrokerHealth {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o := r.base
+	o.Figures, o.Alarms = slices.Clone(r.figures), slices.Clone(r.base.Alarms)
+	if !r.since.IsZero() {
+		o.Watched = time.Since(r.since)
+	}
+	slices.SortStableFunc(o.Figures, func(a, b diag.Figure) int {
+		if a.Name != b.Name {
+			return strings.Compare(string(a.Name), string(b.Name))
+		}
+		return strings.Compare(a.Node, b.Node)
+	})
+	return &o
+}
+
+// Close ends the session in order.
+func (r *sysReader) Close() error {
+	leaveSession(context.Background(), r.Session)
+	r.group.Wait()
+	return nil
+}
