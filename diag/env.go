@@ -137,6 +137,21 @@ func (s *Stash) Borrow(name string) (io.Closer, bool) {
 	return item, ok
 }
 
+// CloseAllBut closes everything but what has that name. The stash goes on.
+func (s *Stash) CloseAllBut(name string) {
+	s.mu.Lock()
+	items := s.items
+	s.items = map[string]io.Closer{}
+	if kept, ok := items[name]; ok {
+		s.items[name] = kept
+		delete(items, name)
+	}
+	s.mu.Unlock()
+	for _, item := range items {
+		_ = item.Close()
+	}
+}
+
 // Close closes everything that nobody took, and from then on everything that is put.
 func (s *Stash) Close() {
 	s.mu.Lock()

@@ -21,9 +21,7 @@ const (
 
 	// sysSettle is how long further messages are awaited behind the answer to a ping, which came after them on most brokers.
 	sysSettle = 60 * time.Millisecond
-	// maxSysMessages bounds what is looked at; a broker with many nodes tells a few dozen in each round.
-	maxSysMessages = 4000
-	maxSysNodes    = 16
+	maxSysNodes = 16 // whose figures and alarms are kept
 	// sysRound is a little more than mosquitto's usual sys_interval: for as long a changed counter is awaited.
 	sysRound = 11 * time.Second
 )
@@ -133,7 +131,7 @@ func openSys(ctx context.Context, env *diag.Env) (r *sysReader, o *diag.BrokerHe
 		o.Outcome = a.MQTT.Outcome
 		return nil, o, ""
 	}
-	r = newSysReader(session, *o)
+	r = newSysReader(session, *o, beat(a.MQTT))
 	if r.subscribe(ctx, env); r.base.Outcome != diag.OutcomeOK {
 		o.Outcome = r.base.Outcome
 		_ = r.Close()
@@ -177,22 +175,21 @@ type sysReader struct {
 	counted time.Time     // last time that the counter of dropped messages came
 }
 
-func newSysReader(s mqttwire.Session, base diag.BrokerHealth) *sysReader {
+// newSysReader pings every so often, to be kept through a long watch; 0: never.
+func newSysReader(s mqttwire.Session, base diag.BrokerHealth, every time.Duration) *sysReader {
 	r := &sysReader{Session: s, base: base, changed: make(chan struct{}, 1)}
 	r.group.Go(func() {
 		for m := range s.Messages() {
 			r.take(m)
 		}
 	})
-	if keepAlive := s.Connack().ServerKeepAlive; keepAlive != nil && *keepAlive > 0 {
-		r.group.Go(func() { r.beat(time.Duration(*keepAlive) * time.Second / 3) })
-	} else {
-		r.group.Go(func() { r.beat(20 * time.Second) })
+	if every > 0 {
+		r.group.Go(func() { r.keepAlive(every) })
 	}
 	return r
 }
 
-func (r *sysReader) beat(every time.Duration) {
+func (r *sysReader) keepAlive(every time.Duration) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -271,7 +268,7 @@ func (r *sysReader) await(ctx context.Context) {
 func (r *sysReader) take(m mqttwire.Received) {
 	t, node, ok := sysTopicOf(m.Topic)
 	r.mu.Lock()
-	if ok && r.base.Messages < maxSysMessages {
+	if ok {
 		r.base.Messages++
 		if r.since.IsZero() {
 			r.since = m.At

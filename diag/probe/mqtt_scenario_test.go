@@ -184,7 +184,7 @@ func (s scenario) judge(t *testing.T, in diag.TargetInput, r diag.Report) {
 }
 
 // ourTexts are those of the layers that these tests are about.
-var ourTexts = regexp.MustCompile(`: ((check|step)\.)?(ws|peer|mqtt|msg|attempt)\.`)
+var ourTexts = regexp.MustCompile(`: ((check|step)\.)?(ws|peer|mqtt|msg|attempt|broker)\.`)
 
 // follow changes an input as a suggestion says.
 func follow(in diag.TargetInput, s *diag.Suggestion) diag.TargetInput {

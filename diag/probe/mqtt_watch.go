@@ -35,7 +35,11 @@ var mqttWatch = diag.Probe{
 		if main, ok := borrowMain(env); ok && !main.ended() {
 			leave(ctx, main) // it would stand in the way of the user's own client for all that time
 		}
-		env.Stash.Close() // nobody comes after this check
+		if env.View.InPlan(checkSysLater) {
+			env.Stash.CloseAllBut(stashSys) // what the broker tells of itself is compared behind the watch; nobody else comes after it
+		} else {
+			env.Stash.Close()
+		}
 		w := newWatch(env, askedConnects(env.View)[asked])
 		return watchedResult(ctx, w.run(ctx))
 	},

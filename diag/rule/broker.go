@@ -94,7 +94,7 @@ func brokerDropping(v *diag.View) diag.Verdict {
 	case !ok || d.Times < 2:
 		return diag.Open()
 	case d.Last <= d.First:
-		return diag.Excluded(diag.N("because.nothing_dropped"))
+		return diag.Excluded(diag.N("because.no_queue_drops"))
 	}
 	rise := int(d.Last - d.First)
 	ours, sent := ownLosses(v)
