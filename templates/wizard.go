@@ -77,6 +77,19 @@ var qosAnswers = []answer{
 	{"2", "field.qos.2", map[string]string{fieldBurstQoS: "2", fieldQoS: "2"}, "", ""},
 }
 
+// choice tells that it is a choice among settings rather than a question: what is set is marked from the beginning.
+func (q question) choice() bool { return q.symptom == diag.SymptomCheckup }
+
+// marked tells whether the form stands as an answer of a choice would have it.
+func (q question) marked(f Form, a answer) bool {
+	for name, value := range a.set {
+		if f.Value(name) != value {
+			return false
+		}
+	}
+	return q.choice()
+}
+
 // sets is what the script fills in.
 func (a answer) sets() string {
 	if len(a.set) == 0 {

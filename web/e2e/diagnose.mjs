@@ -104,6 +104,30 @@ assert.deepEqual(await report(other), mine);
 assert.equal(await other.locator("#delete").count(), 0, "a stranger cannot delete");
 assert.equal(await page.locator("#delete").count(), 1, "the owner can");
 
+// The wizard: what is set is marked, an answer fills in what it decides, and another symptom undoes that.
+const asks = await open();
+await asks.goto(config.base + "/");
+const symptom = (name) => asks.locator(".chip", { hasText: name }).click();
+const pressed = () => asks.locator('[data-question]:not([hidden]) [aria-pressed="true"]').allTextContents();
+assert.deepEqual(await pressed(), ["Standard"]);
+await asks.locator("#panel-advanced summary").click();
+await field(asks, "plan.depth").selectOption("deep");
+assert.match((await pressed()).join(), /^Everything/);
+await field(asks, "plan.depth").selectOption("standard");
+await symptom("Connection drops");
+assert.deepEqual(await pressed(), [], "nothing is answered in the reader's place");
+await asks.locator("[data-question]:not([hidden]) button", { hasText: "Every few hours" }).click();
+assert.equal(await field(asks, "plan.watch_s").inputValue(), "28800");
+await symptom("Checkup");
+assert.equal(await field(asks, "plan.watch_s").inputValue(), "", "a checkup does not watch for eight hours");
+assert.deepEqual(await pressed(), ["Standard"]);
+await symptom("Connection drops");
+await asks.locator("[data-question]:not([hidden]) button", { hasText: "Every few hours" }).click();
+await field(asks, "plan.watch_s").selectOption("60");
+await symptom("Checkup");
+assert.equal(await field(asks, "plan.watch_s").inputValue(), "60", "what the reader chose stays");
+await asks.context().close();
+
 // Without scripts.
 const plain = await open({ javaScriptEnabled: false });
 await plain.goto(url);
