@@ -251,8 +251,11 @@ func likely(text string) string {
 
 // Bytes implements [Store].
 func (s *SQL) Bytes(ctx context.Context) (int64, error) {
-	var n int64
-	err := s.row(ctx, s.read, `SELECT COALESCE(sum(bytes), 0) FROM runs`).Scan(&n)
+	return s.bytes(ctx, s.read)
+}
+
+func (s *SQL) bytes(ctx context.Context, on querier) (n int64, err error) {
+	err = s.row(ctx, on, `SELECT COALESCE(sum(bytes), 0) FROM runs`).Scan(&n)
 	return n, err
 }
 
@@ -262,14 +265,29 @@ func (s *SQL) Shrink(ctx context.Context, limit int64) (int, error) {
 	if err != nil || have <= limit {
 		return 0, err
 	}
-	// The oldest ones that have ended, as many as make up for what is too much.
-	n, err := s.exec(ctx, s.write, `DELETE FROM runs WHERE id IN (SELECT id FROM (SELECT id,
-		sum(bytes) OVER (ORDER BY created_at, id) - bytes AS older FROM runs WHERE state <> ?) listed WHERE older < ?)`,
-		string(diag.StateRunning), have-limit)
+	n := 0
+	err = s.inTx(ctx, func(tx *sql.Tx) error {
+		if err := s.engine.takeTurn(ctx, tx); err != nil {
+			return err
+		}
+		// Again: while this process waited for its turn, another one has made room.
+		if have, err = s.bytes(ctx, tx); err != nil || have <= limit {
+			return err
+		}
+		n, err = s.shrinkBy(ctx, tx, have-limit)
+		return err
+	})
 	if err != nil || n == 0 {
 		return 0, err
 	}
 	return n, s.scrub(ctx)
+}
+
+// shrinkBy erases the oldest runs that have ended, as many as make up for what is too much.
+func (s *SQL) shrinkBy(ctx context.Context, tx *sql.Tx, excess int64) (int, error) {
+	return s.exec(ctx, tx, `DELETE FROM runs WHERE id IN (SELECT id FROM (SELECT id,
+		sum(bytes) OVER (ORDER BY created_at, id) - bytes AS older FROM runs WHERE state <> ?) listed WHERE older < ?)`,
+		string(diag.StateRunning), excess)
 }
 
 // Expire implements [Store].
