@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"net/url"
@@ -14,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/guard"
@@ -40,6 +43,7 @@ type Config struct {
 	MaxRelays      int           // connections of all consoles
 	ConsoleIdle    time.Duration // a console ends that has had no connection for so long
 	Retention      time.Duration
+	MaxDatabase    int64         // bytes of all reports; 0: no bound
 	Drain          time.Duration // how long it works on after it was told to end, and is not ready
 	Vantage        string        // name of where probes run from; empty: the machine's
 	Demo           bool          // offer the demo broker
@@ -57,7 +61,7 @@ const EnvPrefix = "MQTTDOCTOR_"
 func DefaultConfig() Config {
 	return Config{Listen: "127.0.0.1:8080", Data: defaultData(), Open: true, MaxRuns: 64, MaxPerClient: 8,
 		MaxConsoles: 64, MaxConsolesPer: 8, MaxRelays: 1024, ConsoleIdle: 30 * time.Minute,
-		Retention: 30 * 24 * time.Hour, Demo: true, LogFormat: "text", LogLevel: slog.LevelInfo}
+		Retention: 30 * 24 * time.Hour, MaxDatabase: 5e9, Demo: true, LogFormat: "text", LogLevel: slog.LevelInfo}
 }
 
 func defaultData() string {
@@ -90,6 +94,7 @@ func ParseConfig(args []string, getenv func(string) string, out io.Writer) (Conf
 	fs.IntVar(&c.MaxRelays, "max-relays", c.MaxRelays, "connections of all consoles at once")
 	fs.Var((*days)(&c.ConsoleIdle), "console-idle", "how long a console stays without a connection, such as 30m")
 	fs.Var((*days)(&c.Retention), "retention", "how long reports are kept, such as 30d or 12h")
+	fs.Var((*size)(&c.MaxDatabase), "max-database", "how much all reports may take, such as 500MB or 5GB; the oldest are erased before their time to make room. The database itself takes up to twice as much while it does. 0: no bound")
 	fs.DurationVar(&c.Drain, "drain", c.Drain, "how long to work on after being told to end, while /readyz tells balancers to look elsewhere: longer than they take to notice, such as 10s")
 	fs.StringVar(&c.Vantage, "vantage", c.Vantage, "`name` of where this server stands, shown in reports; empty: the machine's name")
 	fs.BoolVar(&c.Demo, "demo", c.Demo, "offer the demo broker")
@@ -167,6 +172,9 @@ func (c Config) check() error {
 	}
 	if c.MetricsToken.Given() && len(c.MetricsToken.Reveal()) < 16 {
 		return errors.New("--metrics-token: at least 16 characters")
+	}
+	if c.MaxDatabase != 0 && c.MaxDatabase < 50e6 {
+		return errors.New("--max-database: at least 50MB, or 0 for no bound") // a report may have 9 MB
 	}
 	if c.Drain < 0 || c.Drain > 10*time.Minute {
 		return errors.New("--drain: from 0 to 10m")
@@ -303,6 +311,25 @@ func (p publicURL) Set(s string) error {
 	}
 	u.Path = ""
 	*p.to = u
+	return nil
+}
+
+// size is in bytes.
+type size int64
+
+func (s *size) String() string {
+	if *s == 0 {
+		return "0"
+	}
+	return strings.ReplaceAll(humanize.Bytes(uint64(*s)), " ", "")
+}
+
+func (s *size) Set(text string) error {
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n > math.MaxInt64 {
+		return errors.New("a size such as 500MB or 5GB")
+	}
+	*s = size(n)
 	return nil
 }
 

@@ -23,5 +23,6 @@ func (m *Runs) Import(ctx context.Context, by handlers.Actor, r diag.Report) (ha
 		_ = m.store.Erase(context.WithoutCancel(ctx), id) // half a report helps nobody
 		return handlers.Started{}, err
 	}
+	m.grown()
 	return handlers.Started{ID: id, DeleteToken: token}, nil
 }

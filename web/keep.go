@@ -135,7 +135,7 @@ func breakOff(r *diag.Report, at time.Time) (done []diag.Step) {
 	return done
 }
 
-// Sweep erases expired runs and forgets secrets that had their time.
+// Sweep erases expired runs, and the oldest where all of them take too much, and forgets secrets that had their time.
 func (m *Runs) Sweep(ctx context.Context) {
 	m.vault.sweep()
 	m.forgetUnkept()
@@ -147,7 +147,58 @@ func (m *Runs) Sweep(ctx context.Context) {
 		m.meter.erased.WithLabelValues(erasedByTime).Add(float64(n))
 		m.log.Info("expired reports erased", "count", n)
 	}
+	m.shrink(ctx)
 }
+
+// shrink keeps the database within its bound.
+func (m *Runs) shrink(ctx context.Context) {
+	if m.maxBytes > 0 {
+		n, err := m.store.Shrink(ctx, m.maxBytes)
+		if err != nil && ctx.Err() == nil {
+			m.log.Error("the oldest reports could not be erased, and the database grows", "err", err)
+		}
+		if n > 0 {
+			m.meter.erased.WithLabelValues(erasedBySize).Add(float64(n))
+			m.log.Warn("the oldest reports were erased before their time: there are as many as --max-database lets in", "count", n)
+		}
+	}
+	bytes, err := m.store.Bytes(ctx)
+	if err != nil {
+		return // the rounds at the archive tell of that
+	}
+	m.meter.bytes.Set(float64(bytes))
+}
+
+// grown asks for a look at the size of the database, where it has a bound: it may fill between two sweeps.
+func (m *Runs) grown() {
+	if m.maxBytes == 0 {
+		return
+	}
+	select {
+	case m.full <- struct{}{}:
+	default: // it is asked already
+	}
+}
+
+// keepSmall keeps the database within its bound as it grows, until the context ends.
+func (m *Runs) keepSmall(ctx context.Context) {
+	for {
+		select {
+		case <-m.full:
+			m.shrink(ctx)
+		case <-ctx.Done():
+			return
+		}
+		select { // what ends in the meantime is looked at together
+		case <-time.After(shrinkEvery):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// shrinkEvery is how often the size is looked at while runs end one after the other.
+const shrinkEvery = 2 * time.Second
 
 // unkeptLife is how long a report that the archive did not take is shown from memory.
 const unkeptLife = 10 * time.Minute

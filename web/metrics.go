@@ -27,6 +27,7 @@ type meter struct {
 	refused  prometheus.Counter
 	unkept   prometheus.Counter
 	erased   *prometheus.CounterVec
+	bytes    prometheus.Gauge
 	beats    *prometheus.CounterVec
 	requests *prometheus.HistogramVec
 	consoles prometheus.Gauge
@@ -65,6 +66,8 @@ func newMeter() *meter {
 			Help: "Runs whose report the archive did not take."}),
 		erased: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mqttdoctor_reports_erased_total",
 			Help: "Reports that this process erased: deleted by their owners, expired, or for their size."}, []string{"why"}),
+		bytes: prometheus.NewGauge(prometheus.GaugeOpts{Name: "mqttdoctor_archive_bytes",
+			Help: "How much the reports take that the database holds; all servers at one database tell the same."}),
 		beats: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mqttdoctor_archive_rounds_total",
 			Help: "Rounds at the archive, one every few seconds, by whether it answered."}, []string{"result"}),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "mqttdoctor_http_request_duration_seconds",
@@ -83,7 +86,7 @@ func newMeter() *meter {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "mqttdoctor_build_info", Help: "1, with the version of the program.",
 		ConstLabels: prometheus.Labels{"version": Version()}})
 	build.Set(1)
-	m.registry.MustRegister(build, m.runs, m.duration, m.causes, m.checks, m.running, m.viewers, m.refused, m.unkept, m.erased, m.beats,
+	m.registry.MustRegister(build, m.runs, m.duration, m.causes, m.checks, m.running, m.viewers, m.refused, m.unkept, m.erased, m.bytes, m.beats,
 		m.requests, m.consoles, m.relayed, open, bytes("out", &m.relay.Out), bytes("in", &m.relay.In),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()

@@ -23,6 +23,7 @@ type Runs struct {
 	engine    *Engine
 	store     archive.Store
 	retention time.Duration
+	maxBytes  int64 // of all reports; 0: no bound
 	maxRuns   int
 	perClient int
 	vault     *vault
@@ -33,6 +34,7 @@ type Runs struct {
 	viewers atomic.Int64
 	beaten  atomic.Pointer[beaten] // the last round at the archive; nil: none yet
 	wakes   wakes
+	full    chan struct{} // the archive has grown
 
 	mu       sync.Mutex
 	running  map[string]*run // also ended ones that could not be kept
@@ -68,6 +70,7 @@ type RunsConfig struct {
 	MaxRuns      int
 	MaxPerClient int
 	Retention    time.Duration
+	MaxBytes     int64            // of all reports in the archive, of which the oldest go first; 0: no bound
 	Log          *slog.Logger     // nil: none
 	Now          func() time.Time // nil: the system's clock
 	meter        *meter
@@ -84,7 +87,7 @@ func NewRuns(c RunsConfig) *Runs {
 	if c.meter == nil {
 		c.meter = newMeter()
 	}
-	return &Runs{engine: c.Engine, store: c.Store, retention: c.Retention, maxRuns: c.MaxRuns, perClient: c.MaxPerClient,
+	return &Runs{engine: c.Engine, store: c.Store, retention: c.Retention, maxBytes: c.MaxBytes, full: make(chan struct{}, 1), maxRuns: c.MaxRuns, perClient: c.MaxPerClient,
 		vault: newVault(c.Now), meter: c.meter, log: c.Log, now: c.Now, running: map[string]*run{}, followed: map[string]*follow{}}
 }
 
@@ -167,6 +170,7 @@ func (m *Runs) carry(ctx context.Context, r *run, plan diag.Plan) {
 	begun := time.Now()
 	report := m.walk(ctx, r, plan)
 	<-kept
+	m.grown()
 	m.meter.running.Dec()
 	m.meter.ended(report, time.Since(begun))
 	if m.vault.ended(r.id) {

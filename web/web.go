@@ -101,7 +101,7 @@ func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
 	}
 	meter := newMeter()
 	s.runs = NewRuns(RunsConfig{Engine: engine, Store: s.store, MaxRuns: c.MaxRuns, MaxPerClient: c.MaxPerClient,
-		Retention: c.Retention, Log: o.Log, meter: meter})
+		Retention: c.Retention, MaxBytes: c.MaxDatabase, Log: o.Log, meter: meter})
 	s.consoles = NewConsoles(ConsolesConfig{Engine: engine, Crew: s.store, MaxConsoles: c.MaxConsoles, MaxPerClient: c.MaxConsolesPer,
 		MaxRelays: c.MaxRelays, Idle: c.ConsoleIdle, Log: o.Log, meter: meter})
 	if s.store.Alone() { // else others may carry what is under way
@@ -306,6 +306,12 @@ func (s *Server) release() error {
 func (s *Server) Close() error { return s.release() }
 
 func (s *Server) sweep(ctx context.Context) {
+	small := make(chan struct{})
+	go func() {
+		defer close(small)
+		s.runs.keepSmall(ctx)
+	}()
+	defer func() { <-small }()
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	for {
