@@ -129,6 +129,9 @@ func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
 	return s, nil
 }
 
+// DatabaseFile is the name of the archive below the data folder.
+const DatabaseFile = "mqttdoctor.db"
+
 // openStore opens the database that was asked for, else the file.
 func openStore(ctx context.Context, c Config) (archive.Store, error) {
 	if c.DatabaseURL.Given() {
@@ -138,7 +141,7 @@ func openStore(ctx context.Context, c Config) (archive.Store, error) {
 		}
 		return store, nil
 	}
-	store, err := archive.OpenSQLite(ctx, filepath.Join(c.Data, "mqttdoctor.db"))
+	store, err := archive.OpenSQLite(ctx, filepath.Join(c.Data, DatabaseFile))
 	if err != nil {
 		return nil, err
 	}

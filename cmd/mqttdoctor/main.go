@@ -26,6 +26,8 @@ const usage = `mqttdoctor diagnoses MQTT connections.
   mqttdoctor [serve] [flags]   start the server and open its page in the browser
   mqttdoctor check URL [flags] diagnose once, in this terminal
   mqttdoctor demo              start a broker to try it on
+  mqttdoctor backup FILE       copy the reports to a file, also while the server runs
+  mqttdoctor restore FILE      put such a file in the place of the reports
   mqttdoctor version           print the version
 
 Each command lists its flags with --help.
@@ -57,6 +59,10 @@ func run(ctx context.Context, args []string, w world) int {
 		return runCheck(ctx, args, w)
 	case "demo":
 		return runDemo(ctx, args, w.stdout)
+	case "backup":
+		return runBackup(ctx, args, w)
+	case "restore":
+		return runRestore(ctx, args, w)
 	case "version":
 		fmt.Fprintln(w.stdout, "mqttdoctor", web.Version())
 		return exitOK
