@@ -208,3 +208,62 @@ test("changes are named by their paths", async () => {
   const { lineDifferences } = await script("lines.js");
   assert.deepEqual(lineDifferences("a\nb\nc", "a\nx\nc").map((l) => l.kind), ["same", "removed", "added", "same"]);
 });
+
+const pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+
+// As MQTTX 1.12 exports two of its connections.
+const mqttxFile = JSON.stringify([
+  { id: "0c8a9b7e", clientId: "mqttx_4f1", name: "Plant", clean: false, protocol: "wss", host: "broker.example.com", keepalive: 45, connectTimeout: 10, reconnect: true, reconnectPeriod: 4000,
+    username: "meter", password: "canary-1", path: "/ws?token=canary-2", port: 8084, ssl: true, certType: "self", rejectUnauthorized: false, ca: "/home/u/ca.pem", cert: "", key: "", mqttVersion: "5.0",
+    unreadMessageCount: 0, messages: [{ createAt: "2024-01-01 10:00:00:000", out: true, payload: "x", qos: 0, retain: false, topic: "t" }], clientIdWithTime: false, parentId: null, isCollection: false, orderId: 1,
+    subscriptions: [{ id: "1", topic: "site/#", qos: 1, disabled: false, color: "#F00", createAt: "2024", nl: true, rap: false, rh: 2, subscriptionIdentifier: 7 }, { topic: "off/#", qos: 0, disabled: true }],
+    will: { lastWillTopic: "site/state", lastWillPayload: "gone", lastWillQos: 1, lastWillRetain: true, properties: { willDelayInterval: 5 } },
+    properties: { sessionExpiryInterval: 3600, receiveMaximum: 20, maximumPacketSize: null, topicAliasMaximum: 3, userProperties: { site: "1", tag: ["a", "b"] } } },
+  { clientId: "old", name: "Old", clean: true, host: "::1", port: 8883, keepalive: 60, username: "", password: "", path: "/mqtt", ssl: true, certType: "server", ca: "", cert: "", key: "", mqttVersion: "3.1.1", messages: [], subscriptions: [] },
+]);
+
+// As MQTT Explorer keeps its settings.
+const explorerFile = JSON.stringify({ Settings: { theme: "light" }, ConnectionManager_connections: {
+  "test.mosquitto.org": { configVersion: 1, certValidation: true, clientId: "mqtt-explorer-0a1b2c3d", id: "test.mosquitto.org", name: "Mosquitto", encryption: false, subscriptions: [{ topic: "#", qos: 0 }, { topic: "$SYS/#", qos: 1 }],
+    type: "mqtt", host: "test.mosquitto.org", port: 1883, protocol: "mqtt" },
+  b: { configVersion: 1, certValidation: false, clientId: "mine", id: "b", name: "Web", encryption: true, username: "u", password: "canary-3", basePath: "ws", subscriptions: ["a/+"], type: "mqtt", host: "w.example.com", port: 443, protocol: "ws",
+    selfSignedCertificate: { name: "ca.pem", data: btoa(pem) }, clientCertificate: { name: "c.der", data: btoa("\x30\x82") }, clientKey: { name: "k.pem", data: btoa("-----BEGIN PRIVATE KEY-----canary-4") } } } });
+
+test("connection files of other clients are read, and secrets only where they are wanted", async () => {
+  const { read, stored, written } = await script("connections.js");
+  const x = read(mqttxFile, false);
+  assert.deepEqual([x.from, x.files, x.connections.length], ["MQTTX", true, 2]);
+  const [plant, old] = x.connections;
+  assert.deepEqual(plant.values, { "target.url": "wss://broker.example.com:8084/ws", "target.username": "meter", "target.client_id": "mqttx_4f1", "target.protocol": "5", "target.keepalive_s": "45",
+    "target.session_expiry_s": "3600", "will.topic": "site/state", "will.payload": "gone", "will.qos": "1", "will.delay_s": "5", "properties.user": "site: 1\ntag: a\ntag: b", "properties.receive_maximum": "20",
+    "properties.topic_alias_maximum": "3", "target.clean_start": false, "target.tls.insecure": true, "will.retain": true, reconnect: true, "properties.request_response": false });
+  assert.deepEqual(plant.subscriptions, [{ filter: "site/#", qos: 1, nl: true, rap: false, rh: 2, identifier: 7 }]);
+  assert.equal(old.values["target.url"], "mqtts://[::1]:8883");
+  const e = read(explorerFile, false);
+  assert.deepEqual([e.from, e.files], ["MQTT Explorer", true]);
+  assert.deepEqual(e.connections[0].values, { "target.url": "mqtt://test.mosquitto.org:1883", "target.protocol": "3.1.1", "target.clean_start": true, "target.tls.insecure": false, reconnect: true });
+  assert.deepEqual(e.connections[0].subscriptions.map(({ filter, qos }) => [filter, qos]), [["#", 0], ["$SYS/#", 1]]);
+  assert.equal(e.connections[1].values["target.url"], "wss://w.example.com:443/ws");
+  assert.equal(e.connections[1].values["target.tls.ca_pem"], pem);
+  assert.deepEqual(e.connections[1].subscriptions.map(({ filter }) => filter), ["a/+"]);
+  // One connection alone, and the connections of MQTT Explorer alone, as newer versions export them.
+  assert.equal(read(JSON.stringify(JSON.parse(mqttxFile)[1]), false).connections.length, 1);
+  assert.equal(read(JSON.stringify(JSON.parse(explorerFile).ConnectionManager_connections), false).connections.length, 2);
+
+  assert.doesNotMatch(JSON.stringify([x, e]), /canary/);
+  const [kept] = stored(JSON.parse(JSON.stringify(read(mqttxFile, true).connections)));
+  assert.ok(kept.secrets && kept.values["target.password"] === "canary-1" && kept.values["target.url"].endsWith("?token=canary-2"));
+  const all = [...read(mqttxFile, true).connections, ...read(explorerFile, true).connections];
+  assert.match(JSON.stringify(all), /canary-4/);
+  const file = written(all, [{ topic: "a", payload: "1", collection: "start", qos: 1 }]);
+  assert.doesNotMatch(file, /canary/, "a file never has secrets");
+  const again = read(file, true);
+  assert.deepEqual([again.from, again.connections.length, again.messages], ["mqttdoctor", 4, [{ topic: "a", format: "text", payload: "1", qos: 1, retain: false, collection: "start" }]]);
+  assert.deepEqual(again.connections[0].values, plant.values);
+
+  for (const [bad, why] of [["", "not_json"], ["[1, null]", "nothing"], ["{}", "nothing"], ["null", "nothing"], ['{"mqttdoctor_console": 1, "connections": [{"values": {"target.url": 5}}, 3, {"values": {"way": {}}}], "messages": "x"}', ""]]) {
+    if (why) assert.throws(() => read(bad, true), { message: "saved." + why });
+    else assert.deepEqual(read(bad, true).connections.map((c) => c.values), [{ "target.url": "5" }]);
+  }
+  assert.deepEqual(stored("nonsense"), []);
+});

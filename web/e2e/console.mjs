@@ -1,5 +1,6 @@
 // The console: both ways to a broker, what goes wrong on them, and what stays in the page.
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import net from "node:net";
 import { config, finish, open, squeeze } from "./common.mjs";
 
@@ -103,6 +104,15 @@ assert.match(squeeze(await page.textContent("#message .facts")), /Content Typea\
 await page.locator("#publish-keep").click();
 assert.equal(await page.locator("#kept-list .kept").count(), 1);
 assert.ok((await page.locator("#history-list .kept").count()) >= 4);
+await page.locator("#publish-collection").fill("start");
+await page.locator("#publish-topic").fill("site/1/second");
+await page.locator("#publish-keep").click();
+await page.locator("#publish-topic").fill("site/1/third");
+await page.locator("#publish-keep").click();
+await page.locator("#clear").click();
+await page.getByRole("button", { name: "Send all messages of start" }).click();
+await page.waitForFunction(() => document.getElementById("publish-done").textContent === "2 messages sent.");
+assert.deepEqual(await page.locator(".message-row:not(.is-in) .row-topic").allTextContents(), ["Sent site/1/second", "Sent site/1/third"]);
 await page.locator("#clear").click();
 for (const name of ["content-type", "response-topic", "user"]) await page.locator(`#publish-${name}`).fill("");
 await page.locator("#publish-format").selectOption("text");
@@ -196,6 +206,37 @@ await connect(denied, config.broker);
 await denied.waitForSelector(at("ended"));
 assert.match(await denied.textContent("#console-problem"), /refused the connection: (Not authorized|Bad User Name)/);
 assert.equal(await denied.evaluate((password) => JSON.stringify({ ...localStorage, ...sessionStorage }).includes(password), config.password), false);
+
+// Saved connections: without secrets, with them where that is ticked, and what other clients wrote.
+const kept = () => denied.evaluate(() => localStorage.getItem("mqttdoctor.console.connections"));
+await denied.locator("#saved > summary").click();
+await denied.locator("#saved-name").fill("Meter");
+await denied.locator("#saved-save").click();
+assert.match(await denied.textContent("#saved-note"), /Saved in this browser: Meter/);
+assert.ok((await kept()).includes(config.username) && !(await kept()).includes(config.password));
+await denied.locator("#saved-secrets").check();
+await denied.locator("#saved-name").fill("Meter with secrets");
+await denied.locator("#saved-save").click();
+assert.ok((await kept()).includes(config.password));
+await denied.locator("#saved-secrets").uncheck();
+await denied.locator("#saved-file").setInputFiles({ name: "data.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify([
+  { clientId: "x", name: "From MQTTX", host: "127.0.0.1", port: Number(new URL(config.open_ws.replace("ws:", "http:")).port), protocol: "ws", path: "/", mqttVersion: "3.1.1", password: "canary-mqttx", subscriptions: [{ topic: "kept/#", qos: 1 }] }])) });
+await denied.waitForFunction(() => /1 connection read from MQTTX. Passwords/.test(document.getElementById("saved-note").textContent));
+assert.doesNotMatch(await kept(), /canary-mqttx/);
+const exporting = denied.waitForEvent("download");
+await denied.locator("#saved-export").click();
+const exported = fs.readFileSync(await (await exporting).path(), "utf8");
+assert.ok(exported.includes("From MQTTX") && !exported.includes(config.password), "an exported file has no secrets");
+await denied.reload();
+await denied.locator("#saved > summary").click();
+await denied.locator("#saved-list .kept-take", { hasText: "Meter with secrets" }).click();
+assert.equal(await field(denied, "target.password").inputValue(), config.password);
+await denied.locator("#saved-list .kept-take", { hasText: "From MQTTX" }).click();
+assert.equal(await field(denied, "target.password").inputValue(), "");
+await denied.locator("#connect-now").click();
+await denied.waitForSelector(at("connected"));
+assert.match(await status(denied), /with MQTT 3\.1\.1/);
+await denied.waitForSelector(".sub.is-granted:has-text('kept/#')");
 
 await gate.shut();
 console.log(await status(page));

@@ -6,6 +6,7 @@ import { byId, el, icon } from "./dom.js";
 import { Messages } from "./messages.js";
 import { PacketView } from "./packets.js";
 import { Publisher } from "./publish.js";
+import { Saved } from "./saved.js";
 import { read, show, Wrong } from "./settings.js";
 import { Status } from "./status.js";
 import { Subscriptions } from "./subscriptions.js";
@@ -19,6 +20,8 @@ const publisher = new Publisher(client, messages);
 new Detail(messages, (m) => publisher.take(m));
 new PacketView(client);
 new Status(client, run);
+let chosen = null; // a saved connection that was filled in, and not connected yet
+new Saved(subscriptions, publisher).on("take", (connection) => { chosen = connection; });
 const tree = new Tree(messages);
 const views = tabs(document.querySelector(".views-tabs"), (id) => { if (id === "tab-topics") tree.shown(); });
 tree.on("open", (topic) => {
@@ -67,6 +70,11 @@ byId("connect").addEventListener("submit", async (event) => {
   if (!made) return;
   problem();
   byId("connect-summary").textContent = made.at.url;
+  if (chosen) {
+    await client.disconnect();
+    subscriptions.replace(chosen.subscriptions);
+    chosen = null;
+  }
   await client.connect(made);
 });
 client.on("state", (state, detail) => {

@@ -1,4 +1,5 @@
 // Publishing: what to, and as which bytes; once, so many times, or every so often.
+import { message } from "./connections.js";
 import { button, byId, clock, complain, el, size } from "./dom.js";
 import { preview, text } from "./payload.js";
 import { coded, reasonOf } from "./reasons.js";
@@ -38,6 +39,9 @@ export function bytes(typed, format) {
   return new TextEncoder().encode(typed);
 }
 
+// listed gives kept messages their shape, whatever the browser kept.
+const listed = (all) => (Array.isArray(all) ? all.map(message).filter(({ topic }) => topic) : []);
+
 export class Publisher {
   #client;
   #messages;
@@ -46,7 +50,7 @@ export class Publisher {
   #repetitions = 0;
   #counter = 0;
   #history = [];
-  #kept = recall("messages", []);
+  #kept = listed(recall("messages", []));
 
   constructor(client, messages) {
     this.#client = client;
@@ -244,7 +248,7 @@ export class Publisher {
     field("now").removeAttribute("aria-busy");
   }
 
-  // send publishes, and says what became of it.
+  // send publishes, and says what became of it; false: it was not published, or refused.
   async send({ topic, payload, qos, retain, properties }) {
     const begun = performance.now();
     this.#messages.add("out", topic, payload, { qos, retain, properties });
@@ -252,11 +256,13 @@ export class Publisher {
       const packet = await this.#client.publish(topic, payload, { qos, retain, properties: properties && { ...properties } });
       const code = packet?.reasonCode;
       if (!this.#running) field("done").textContent = qos === 0 ? t("publish.sent") : code === 0x10 ? t("publish.nobody") : t("publish.arrived", { ms: Math.round(performance.now() - begun) });
+      return true;
     } catch (error) {
       this.#stop();
       const reason = error.code >= 0x80 ? reasonOf(5, "puback", error.code) : null;
       complain(field("topic"), reason ? t("publish.refused", { name: reason.name, code: coded(reason.code), text: reason.text }) : t("publish.failed", { error: error.message }));
       field("done").textContent = "";
+      return false;
     }
   }
 
@@ -281,6 +287,8 @@ export class Publisher {
       field("topic").focus();
       return;
     }
+    const collection = field("collection").value.trim();
+    if (collection) draft.collection = collection;
     this.#kept = [...this.#kept, draft];
     field("done").textContent = t(keep("messages", this.#kept) ? "publish.kept" : "publish.not_kept");
     byId("kept").open = true;
@@ -290,14 +298,52 @@ export class Publisher {
   #lists() {
     byId("kept-count").textContent = this.#kept.length || "";
     byId("history-count").textContent = this.#history.length || "";
-    byId("kept-list").replaceChildren(...this.#kept.map((draft, i) => this.#line(draft, [
-      button("trash", t("publish.forget", { topic: draft.topic }), () => {
-        this.#kept = this.#kept.filter((_, j) => j !== i);
-        keep("messages", this.#kept);
-        this.#lists();
-      }, { shape: "ghost square", bare: true })])), ...(this.#kept.length ? [] : [el("li", { class: "hint" }, t("publish.kept_none"))]));
+    const names = [...new Set(this.#kept.map((d) => d.collection ?? ""))].sort((a, b) => a.localeCompare(b));
+    byId("collections").replaceChildren(...names.filter(Boolean).map((name) => el("option", { value: name })));
+    byId("kept-list").replaceChildren(...names.map((name) => this.#group(name)), ...(names.length ? [] : [el("p", { class: "hint" }, t("publish.kept_none"))]));
     byId("history-list").replaceChildren(...this.#history.map((draft) => this.#line(draft, [el("span", { class: "hint" }, clock(draft.at).slice(0, 8))])),
       ...(this.#history.length ? [] : [el("li", { class: "hint" }, t("publish.history_none"))]));
+  }
+
+  // #group is one collection; those without a name stand without a head.
+  #group(name) {
+    const drafts = this.#kept.filter((d) => (d.collection ?? "") === name);
+    return el("div", { class: "kept-group" }, name && el("div", { class: "kept-head" }, el("h3", { class: "label" }, name),
+      button("send", t("publish.all"), () => this.#all(drafts), { "aria-label": t("publish.all_of", { name }) })),
+    el("ul", { class: "kept-list", "aria-label": name || t("publish.unsorted") }, ...drafts.map((draft) => this.#line(draft, [
+      button("trash", t("publish.forget", { topic: draft.topic }), () => {
+        this.#kept = this.#kept.filter((d) => d !== draft);
+        keep("messages", this.#kept);
+        this.#lists();
+      }, { shape: "ghost square", bare: true })]))));
+  }
+
+  // #all publishes a collection in its order. It passes through the form, which says what is wrong with a message, and stops there.
+  async #all(drafts) {
+    if (this.#running) return;
+    if (!this.#client.connected) {
+      field("done").textContent = t("publish.offline");
+      return;
+    }
+    const before = this.#draft();
+    const run = this.#running = ++this.#repetitions;
+    field("stop").hidden = false;
+    let sent = 0;
+    for (const draft of drafts) {
+      this.#fill(draft);
+      const make = this.#check();
+      const wrong = topicFlaw(fill(draft.topic, 1));
+      if (wrong) complain(field("topic"), t(wrong));
+      const properties = make && !wrong ? this.#properties() : null;
+      if (properties === null) break;
+      const count = ++this.#counter;
+      if (!(await this.send({ topic: fill(draft.topic, count), payload: make(count), qos: draft.qos, retain: draft.retain, properties }))) break;
+      sent++;
+      if (this.#running !== run) break;
+    }
+    if (this.#running === run) this.#stop();
+    if (sent === drafts.length) this.#fill(before);
+    field("done").textContent = n("publish.repeated", sent);
   }
 
   #line(draft, more) {
@@ -310,7 +356,9 @@ export class Publisher {
   get kept() { return this.#kept; }
 
   import(all) {
-    const fresh = all.filter((d) => typeof d?.topic === "string" && typeof d.payload === "string" && !this.#kept.some((k) => JSON.stringify(k) === JSON.stringify(d)));
+    const key = (d) => JSON.stringify(Object.entries(d).sort());
+    const known = new Set(this.#kept.map(key));
+    const fresh = all.filter((d) => !known.has(key(d)));
     this.#kept = [...this.#kept, ...fresh];
     keep("messages", this.#kept);
     this.#lists();

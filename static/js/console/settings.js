@@ -105,6 +105,32 @@ export function read() {
   return { way, target, mqtt, at };
 }
 
+// values are what the form's fields hold, by name, to be kept; take fills them in, and empties those that are not named.
+export function values() {
+  const all = {};
+  for (const e of form.elements) {
+    if (!e.name || e.type === "file" || (e.type === "radio" && !e.checked)) continue;
+    all[e.name] = e.type === "checkbox" ? e.checked : e.value;
+  }
+  return all;
+}
+
+const standing = values();
+
+export function take(all) {
+  show({});
+  for (const e of form.elements) {
+    if (!e.name || e.type === "file") continue;
+    const value = all[e.name] ?? (e.type === "radio" || e.type === "checkbox" || e.tagName === "SELECT" ? standing[e.name] : "");
+    if (e.type === "checkbox") e.checked = value;
+    else if (e.type === "radio") e.checked = e.value === value;
+    else e.value = value;
+  }
+  for (const panel of form.querySelectorAll("details.panel")) panel.open = [...panel.querySelectorAll("input, textarea")].some((e) => e.type !== "checkbox" && e.type !== "file" && e.value);
+  form.elements["target.url"].dispatchEvent(new Event("input", { bubbles: true }));
+  ways();
+}
+
 // show puts messages beside their fields and opens the panels that they are in. It returns what found no place.
 export function show(fields) {
   const left = [];

@@ -63,6 +63,15 @@ export class Subscriptions extends Talker {
     else this.draw();
   }
 
+  // replace puts other subscriptions in the place of all, for the next connection.
+  replace(wishes) {
+    this.all = [];
+    this.#cache.clear();
+    for (const wish of wishes) this.add(wish);
+    this.draw();
+    this.tell("change");
+  }
+
   async #ask(s) {
     s.state = "asked";
     this.draw();
