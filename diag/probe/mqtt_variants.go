@@ -9,11 +9,13 @@ import (
 )
 
 // mqttVersions connects in the versions that the asked CONNECT does not use, side by side with it: what a broker offers,
-// and the control where the asked version fails.
+// and the control where the asked version fails. In a quick run it is the control alone.
 var mqttVersions = diag.Probe{
-	ID: checkVersions, Layer: diag.LayerMQTT, Depth: diag.DepthStandard,
-	Symptoms: []diag.Symptom{diag.SymptomCannotConnect, diag.SymptomRefused, diag.SymptomTimeout, diag.SymptomAuth},
+	ID: checkVersions, Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
 	Ready: func(v *diag.View) diag.Decision {
+		if !v.Options.Depth.Covers(diag.DepthStandard) && !slices.Contains(connectSymptoms, v.Options.Symptom) {
+			return overdue(v, []diag.Layer{diag.LayerMQTT}, unexplained, true)
+		}
 		// Beside the asked upgrade, which brokers may take their time for: the control would come late behind it.
 		if len(openedAddresses(v, beforeUpgrade(v.Target))) > 0 {
 			return diag.Run()
@@ -43,6 +45,14 @@ var mqttVersions = diag.Probe{
 			r.Yield = env.Target.Scheme.IsWebSocket()
 		}))
 	},
+}
+
+// connectSymptoms are those where the CONNECT is in question from the start.
+var connectSymptoms = []diag.Symptom{diag.SymptomCannotConnect, diag.SymptomRefused, diag.SymptomTimeout, diag.SymptomAuth}
+
+// unexplained tells whether the answer to the asked CONNECT leaves open that another version would get a better one.
+func unexplained(v *diag.View) bool {
+	return !slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Alert != nil || o.Code > 1 && o.Code < 0x80 })
 }
 
 // yield waits until the asked CONNECT has had its answer: on a broker with one place left a variation would take it. It does
