@@ -65,6 +65,7 @@ const (
 	PurposeSubprotocol   Purpose = "subprotocol"     // with other WebSocket subprotocols
 	PurposeKeepAlive     Purpose = "keepalive"       // with a smaller keep alive
 	PurposeShortConnect  Purpose = "short_connect"   // with a CONNECT as short as can be
+	PurposeLongConnect   Purpose = "long_connect"    // as long as the asked CONNECT, with other contents
 	PurposeProxyHeader   Purpose = "proxy_header"    // with a PROXY protocol header in front
 	PurposeAbsurdPort    Purpose = "absurd_port"     // a port where nothing can be meant to listen
 	PurposeListen        Purpose = "listen"          // sending nothing, to see who speaks first

@@ -233,6 +233,15 @@ func TestConnectTooLarge(t *testing.T) {
 		inVersions(scenario{name: "silence", peer: limit(1024, silent), in: long, want: "mqtt.connect_too_large", plan: diag.PlanInput{TimeoutS: seconds(1)}}, "auto", "3.1.1", "5"),
 		inVersions(scenario{name: "code", peer: limit(1024, diagtest.RefuseConnect(5, 0x95)), in: long, want: "mqtt.connect_too_large"}, "auto", "5"),
 		inVersions(scenario{name: "long and taken", peer: limit(8192, closes), in: long}, everyVersion...),
+		inVersions(scenario{name: "a short token, closed", peer: limit(250, closes), in: login("doctor", strings.Repeat("t", 300)), want: "mqtt.connect_too_large"}, everyVersion...),
+		// Not the length but the token is what a broker minds that ends the connection of whoever it does not know.
+		inVersions(scenario{name: "long, wrong and closed", peer: scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+			if c.UsernameGiven {
+				return closes
+			}
+			return diagtest.RefuseConnect(5, 0x87)
+		}}), in: long, want: "mqtt.closed_without_connack", variant: "credentials"}, everyVersion...),
+		inVersions(scenario{name: "a quick run", peer: limit(1024, closes), in: long, want: "mqtt.connect_too_large", plan: diag.PlanInput{Depth: "quick"}}, everyVersion...),
 		inVersions(scenario{name: "long and wrong", peer: scripted(diagtest.Script{OnConnect: diagtest.OnlyUser("doctor", "right")}), in: long,
 			want: "mqtt.bad_credentials"}, everyVersion...),
 	))

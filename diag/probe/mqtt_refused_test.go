@@ -123,6 +123,10 @@ func TestVersionRefused(t *testing.T) {
 	plain.want = "tls.plaintext_peer"
 	raw := want("raw in the old form, ws asked", as("ws", "/mqtt", oldForm), "5", "", "")
 	raw.want = "ws.raw_mqtt_peer"
+	quick := func(s scenario) scenario {
+		s.name, s.plan = "quick: "+s.name, diag.PlanInput{Depth: "quick"}
+		return s
+	}
 	ownID := want("5 closed with an own id", closes(3, 4), "5", "3.1.1", "closed")
 	ownID.in.ClientID = "boiler-7"
 	runScenarios(t, []scenario{
@@ -135,6 +139,10 @@ func TestVersionRefused(t *testing.T) {
 		want("3.1 closed", closes(4, 5), "3.1", "5", "closed"),
 		want("none by code", code(), "3.1.1", "", ""),
 		ownID, plain, raw,
+		quick(want("5 closed", closes(3, 4), "5", "3.1.1", "closed")),
+		quick(want("5 silent", silent, "5", "3.1.1", "silent")),
+		quick(healthy("auto falls back after silence", silent, "auto")),
+		quick(healthy("asked 5", code(5), "5")),
 		want("5 in the old form", oldForm, "5", "3.1.1", "old_form"),
 		healthy("auto falls back after the old form", oldForm, "auto"),
 		healthy("3.1.1 in its own form", oldForm, "3.1.1"),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/mqttwire"
 )
 
 // mqttVersions connects in the versions that the asked CONNECT does not use, side by side with it: what a broker offers,
@@ -187,26 +188,51 @@ var mqttKeepAlive = diag.Probe{
 
 // longConnectBytes is what a CONNECT with ordinary names and a password stays below; tokens and certificates in passwords
 // do not.
-const longConnectBytes = 512
+const longConnectBytes = 200
 
 // mqttShortConnect repeats a failed long CONNECT as short as can be: a proper answer to that one means that the size was
 // the matter.
 var mqttShortConnect = diag.Probe{
 	ID: "mqtt.short_connect", Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
 	Needs: []diag.ProbeID{checkMQTT},
-	Ready: afterRefusal(func(_ diag.Target, o *diag.MQTTConnect) bool {
-		return o.ConnectBytes > longConnectBytes && o.Alert == nil && len(o.First) == 0 &&
-			(o.Code < 0 || slices.Contains([]int{0x80, 0x81, 0x82, 0x83, 0x95, 0x97}, o.Code))
-	}),
+	Ready: afterRefusal(maybeTooLong),
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
 		r, ok := asRefused(env)
 		if !ok {
 			return diag.Skipped(diag.N("skip.no_connection"))
 		}
 		return variant(ctx, env, r.with(diag.PurposeShortConnect, "", func(r *route) {
-			r.MQTT.Credentials, r.MQTT.Will, r.MQTT.PaddingBytes = false, nil, 0
+			r.MQTT.Credentials, r.MQTT.Will = false, nil
 		}))
 	},
+}
+
+// mqttLongConnect is the control beside it: as long as the asked CONNECT, with a will in place of what made that one long. A
+// proper answer means that not the size was the matter but what was in there, a token that has expired for one.
+var mqttLongConnect = diag.Probe{
+	ID: "mqtt.long_connect", Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
+	Needs: []diag.ProbeID{checkMQTT},
+	Ready: afterRefusal(maybeTooLong),
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		r, ok := asRefused(env)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_connection"))
+		}
+		seen := askedConnects(env.View)
+		topic := "mqttdoctor/" + env.RunID + "/size"
+		// What a CONNECT with a temporary client id and this will has beside the payload; a few bytes more or less do not matter.
+		payload := seen[len(seen)-1].ConnectBytes - len(topic) - 50
+		return variant(ctx, env, r.with(diag.PurposeLongConnect, "", func(r *route) {
+			// It goes out to nobody: a connection that is accepted is left with DISCONNECT.
+			r.MQTT.Credentials, r.MQTT.Will = false, &mqttwire.Will{Topic: topic, Payload: make([]byte, max(payload, 0))}
+		}))
+	},
+}
+
+// maybeTooLong tells whether the length of a failed CONNECT may be what is wrong with it.
+func maybeTooLong(_ diag.Target, o *diag.MQTTConnect) bool {
+	return o.ConnectBytes > longConnectBytes && o.Alert == nil && len(o.First) == 0 &&
+		(o.Code < 0 || slices.Contains([]int{0x80, 0x81, 0x82, 0x83, 0x95, 0x97}, o.Code))
 }
 
 // mqttAddresses connects at each further address of the name: one of several may be no broker, or another one.

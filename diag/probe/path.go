@@ -56,9 +56,8 @@ type mqttOffer struct {
 	KeepAliveS  int
 	CleanStart  bool
 	// Kept leaves clean start off beside a temporary client id; in MQTT 5 SessionExpiryS goes with it. Whoever sets it ends the session.
-	Kept         bool
-	Will         *mqttwire.Will
-	PaddingBytes int // user property bytes that make the CONNECT longer
+	Kept bool
+	Will *mqttwire.Will
 	// SessionExpiryS is asked for beside a temporary client id, and EmptyClientID in its place; ResponseInfo asks for Response
 	// Information: all to see the answer. Who asks for a session to be kept ends it.
 	SessionExpiryS uint32

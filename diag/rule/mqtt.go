@@ -42,6 +42,7 @@ const (
 	checkVersions     = diag.ProbeID("mqtt.versions")
 	checkKeepAlive    = diag.ProbeID("mqtt.keepalive")
 	checkShortConnect = diag.ProbeID("mqtt.short_connect")
+	checkLongConnect  = diag.ProbeID("mqtt.long_connect")
 	checkHeld         = diag.ProbeID("mqtt.limit")
 )
 
@@ -129,7 +130,7 @@ var connectRules = []diag.Rule{
 		When:       codeRule([]int{}, []int{v5Busy, v5QuotaExceeded, v5RateExceeded})},
 	{Code: "mqtt.connect_too_large", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.1.2.11.4", "MQTT 5.0 3.2.2.2"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkShortConnect},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkShortConnect, checkLongConnect},
 		LookAlikes: []diag.Code{"mqtt.closed_without_connack", "mqtt.bad_credentials", "net.mtu_blackhole", "mqtt.no_connack"},
 		Hides:      []diag.Code{"mqtt.closed_without_connack", "mqtt.no_connack", "mqtt.auth_required"},
 		When:       connectTooLarge},
@@ -171,7 +172,7 @@ var connectRules = []diag.Rule{
 		When:       noConnack},
 	{Code: "mqtt.closed_without_connack", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.1.4", "MQTT 5.0 4.13"},
-		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder, checkVersions, "peer.transports", "peer.paths", "peer.listen", "tcp.proxy_header", checkOtherID, checkNoCreds, checkShortConnect, checkKeepAlive},
+		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder, checkVersions, "peer.transports", "peer.paths", "peer.listen", "tcp.proxy_header", checkOtherID, checkNoCreds, checkShortConnect, checkLongConnect, checkKeepAlive},
 		LookAlikes: []diag.Code{"tcp.closed_on_accept", "tcp.proxy_protocol_expected", "mqtt.version_unsupported", "mqtt.connect_too_large", "tls.required", "mqtt.no_connack"},
 		When:       closedWithoutConnack},
 }
@@ -245,7 +246,7 @@ func serverUnavailable(v *diag.View) diag.Verdict {
 		return diag.Holds(f)
 	case !unnamed(c.Seen):
 		return excludedByCode(c.Seen)
-	case slices.ContainsFunc([]diag.ProbeID{checkVersions, checkOtherID, checkNoCreds, checkKeepAlive, checkShortConnect},
+	case slices.ContainsFunc([]diag.ProbeID{checkVersions, checkOtherID, checkNoCreds, checkKeepAlive, checkShortConnect, checkLongConnect},
 		func(id diag.ProbeID) bool { return !v.Ended(id) }):
 		return diag.Open()
 	}
@@ -334,7 +335,7 @@ func versionUnsupported(v *diag.View) diag.Verdict {
 // answeredInVersion is a variation of the asked CONNECT in the same version that got a proper answer: the version is understood,
 // and what was varied is what matters.
 func answeredInVersion(v *diag.View, version diag.Version) (diag.Sight[*diag.Attempt], bool) {
-	return first(attempts(v, diag.PurposeOtherClientID, diag.PurposeNoCredentials, diag.PurposeKeepAlive, diag.PurposeShortConnect),
+	return first(attempts(v, diag.PurposeOtherClientID, diag.PurposeNoCredentials, diag.PurposeKeepAlive, diag.PurposeShortConnect, diag.PurposeLongConnect),
 		func(a *diag.Attempt) bool {
 			return a.SpeaksMQTT() && a.MQTT.Version == version && !versionRefused(a.MQTT) && !unnamed(a.MQTT)
 		})
@@ -420,6 +421,13 @@ func connectTooLarge(v *diag.View) diag.Verdict {
 	sights := attempts(v, diag.PurposeShortConnect)
 	if s, ok := first(sights, func(a *diag.Attempt) bool { return a.SpeaksMQTT() && a.MQTT.Code != o.Code }); ok {
 		f.Confidence = diag.Likely
+		if long := attempts(v, diag.PurposeLongConnect); len(long) > 0 && long[0].Seen.MQTT != nil {
+			if long[0].Seen.SpeaksMQTT() && long[0].Seen.MQTT.Code != o.Code {
+				return diag.Excluded(diag.N("because.long_connect_answered"))
+			}
+			f.Confidence = diag.Certain
+			f.Evidence = append(f.Evidence, long[0].Step.Evidence...)
+		}
 		f.Evidence = append(f.Evidence, s.Step.Evidence...)
 		return diag.Holds(f)
 	}
@@ -805,6 +813,9 @@ func closedWithoutConnack(v *diag.View) diag.Verdict {
 	if s, ok := otherTransport(v); ok {
 		return diag.Excluded(diag.N("because.broker_in_other_transport", "transport", string(s.Seen.Transport)))
 	}
+	if held(v, connectTooLarge) {
+		return diag.Excluded(diag.N("because.variation_works"))
+	}
 	f := connectFinding(c)
 	// The same version with another client id decides before the others, which had another id too.
 	if s, ok := first(attempts(v, diag.PurposeOtherClientID), (*diag.Attempt).Accepted); ok && c.Seen.OwnClientID {
@@ -814,8 +825,7 @@ func closedWithoutConnack(v *diag.View) diag.Verdict {
 		f.Suggestion = &diag.Suggestion{ClientID: &id}
 		return diag.Holds(f)
 	}
-	if s, ok := first(attempts(v, diag.PurposeVersion, diag.PurposeProxyHeader, diag.PurposeShortConnect, diag.PurposeALPN),
-		(*diag.Attempt).SpeaksMQTT); ok {
+	if s, ok := first(attempts(v, diag.PurposeVersion, diag.PurposeProxyHeader, diag.PurposeALPN), (*diag.Attempt).SpeaksMQTT); ok {
 		return diag.Excluded(diag.N("because.variation_works", "value", s.Seen.Label))
 	}
 	if s, ok := first(attempts(v, diag.PurposeNoCredentials), (*diag.Attempt).SpeaksMQTT); ok {
