@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -215,6 +216,39 @@ func outer(n *html.Node) string {
 
 // leakedKey is a text that looks like a key nobody put into words. Checks whose names come from the engine are codes.
 var leakedKey = regexp.MustCompile(`^(app|nav|home|panel|field|form|demo|run|path|suggest|copy|share|unit|error|causes|md|theme|foot|symptom|verdict|state|status|layer|severity|confidence|for)\.[a-z_.]+$`)
+
+// Whoever wonders what a field is for finds a sentence beside it, and a screen reader reads it out.
+func TestEveryFieldExplainsItself(t *testing.T) {
+	for _, lang := range catalogue.Langs {
+		doc := parse(t, Home(HomePage{Page: Page{Lang: lang, Path: "/", Query: url.Values{}}}))
+		words := map[string]string{}
+		for _, n := range elements(doc) {
+			if id, ok := attr(n, "id"); ok {
+				words[id] = text(n)
+			}
+		}
+		fields := 0
+		for _, n := range elements(doc) {
+			name, named := attr(n, "name")
+			kind, _ := attr(n, "type")
+			if !named || !slices.Contains([]string{"input", "select", "textarea"}, n.Data) || kind == "radio" || kind == "hidden" || kind == "file" {
+				continue
+			}
+			fields++
+			by, _ := attr(n, "aria-describedby")
+			said := ""
+			for _, id := range strings.Fields(by) {
+				said += words[id]
+			}
+			if said == "" {
+				t.Errorf("%s: nothing explains %s", lang, name)
+			}
+		}
+		if fields < 25 {
+			t.Errorf("%d fields looked at", fields)
+		}
+	}
+}
 
 func TestPagesShowWordsAndNoKeys(t *testing.T) {
 	for name, doc := range everyPage(t) {

@@ -94,9 +94,43 @@ await page.goto(config.base + "/", { waitUntil: "networkidle" });
 console.log(`first page: ${bytes} bytes`);
 if (bytes > 150 * 1024) problems.push(`the first page weighs ${bytes} bytes`);
 
-// By keyboard alone: into the address, through the symptoms, to a folded panel, and off it goes.
+// By keyboard alone: from the address through the symptoms to a folded panel, always seeing where one is, and off it goes.
+const at = () => page.evaluate(() => {
+  const e = document.activeElement;
+  const drawn = e.type === "radio" ? e.nextElementSibling : e;
+  return { name: e.name || e.closest("details")?.id || e.className, outline: getComputedStyle(drawn).outlineStyle, value: e.value };
+});
+await page.keyboard.type(config.open);
+assert.equal((await at()).value, config.open, "the address has the focus from the beginning");
 await page.keyboard.press("Tab");
-assert.equal(await page.evaluate(() => document.activeElement.name || document.activeElement.className), "primary big");
+assert.equal((await at()).name, "primary big");
+await page.keyboard.press("Tab");
+assert.deepEqual(await at(), { name: "plan.symptom", outline: "solid", value: "checkup" });
+await page.keyboard.press("ArrowRight");
+assert.deepEqual(await at(), { name: "plan.symptom", outline: "solid", value: "security" });
+for (let i = 0; (await at()).name !== "panel-client"; i++) {
+  assert.ok(i < 15, "the panels are reached");
+  await page.keyboard.press("Tab");
+  assert.notEqual((await at()).outline, "none", `where one is can be seen: ${JSON.stringify(await at())}`);
+}
+await page.keyboard.press("Enter");
+await page.keyboard.press("Tab");
+assert.equal((await at()).name, "target.client_id");
+await page.keyboard.type("keyboard");
+await page.keyboard.press("Enter");
+await page.waitForURL(/\/runs\//);
+await page.waitForSelector('#run:not([data-state="running"])');
+
+// Causes are found by words that stand anywhere in them, and by the address.
+await page.goto(config.base + "/causes#tls.cert_expired");
+assert.ok(await page.locator('[id="tls.cert_expired"]').evaluate((item) => item.open));
+await page.fill("#causes-search", "certificate EXPIRED");
+assert.ok(await page.locator('[id="tls.cert_expired"]').isVisible());
+assert.ok(!(await page.locator('[id="dns.nxdomain"]').isVisible()));
+assert.match(await page.textContent("#causes-shown"), /^Shown: \d+ of \d+$/);
+await page.fill("#causes-search", "no such words");
+assert.equal(await page.locator(".causes section:visible").count(), 0);
+assert.match(await page.textContent("#causes-shown"), /^Nothing/);
 
 assert.deepEqual(problems, []);
 await finish();
