@@ -19,7 +19,7 @@ var ownerValue = regexp.MustCompile(`^[A-Z2-7]{26}$`)
 
 // actor is who sent the request.
 func (h *Handlers) actor(r *http.Request) Actor {
-	a := Actor{Addr: h.ClientAddr(r), Token: bearer(r)}
+	a := Actor{Addr: h.ClientAddr(r), Token: bearer(r), Person: PersonOf(r.Context())}
 	if c, err := r.Cookie(ownerCookie); err == nil && ownerValue.MatchString(c.Value) {
 		a.Owner = c.Value
 	}

@@ -49,6 +49,8 @@ type Actor struct {
 	Owner string
 	// Token is the delete token that came as "Authorization: Bearer"; empty: none.
 	Token string
+	// Person is who is signed in; the zero value: nobody.
+	Person Person
 }
 
 // Started is a run that has begun.

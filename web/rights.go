@@ -8,9 +8,16 @@ import (
 	"mqttdoctor/web/archive"
 )
 
-// owns tells whether the actor made the run: by the delete token, or by the browser's cookie.
+// owns tells whether the actor made the run: by the delete token, or as the person who was signed in, else by the browser's
+// cookie. A browser that several people sign in with makes none of them the owner of what another one did.
 func owns(by handlers.Actor, o archive.Owner) bool {
-	return matches(by.Token, o.TokenHash) || matches(by.Owner, o.CookieHash)
+	if matches(by.Token, o.TokenHash) {
+		return true
+	}
+	if o.Person != "" {
+		return by.Person.ID == o.Person
+	}
+	return matches(by.Owner, o.CookieHash)
 }
 
 // mustOwn lets only the maker through.
@@ -18,7 +25,7 @@ func mustOwn(by handlers.Actor, o archive.Owner) error {
 	switch {
 	case owns(by, o):
 		return nil
-	case by.Token == "" && by.Owner == "":
+	case by.Token == "" && by.Owner == "" && !by.Person.SignedIn():
 		return handlers.ErrNoToken
 	}
 	return handlers.ErrNotYours
@@ -28,10 +35,25 @@ func mustOwn(by handlers.Actor, o archive.Owner) error {
 // is its browser's and the delete token's. One that a program made has no browser, and its link, which only its maker has
 // until it is passed on, is enough. A token that came and is wrong never does.
 func mayAct(by handlers.Actor, o archive.Owner) error {
-	if by.Token == "" && len(o.CookieHash) == 0 {
+	if by.Token == "" && len(o.CookieHash) == 0 && o.Person == "" {
 		return nil
 	}
 	return mustOwn(by, o)
+}
+
+// mayErase and mayCancel are what administrators may too. To repeat a run with the secrets of its maker is not.
+func mayErase(by handlers.Actor, o archive.Owner) error {
+	if by.Person.Admin {
+		return nil
+	}
+	return mustOwn(by, o)
+}
+
+func mayCancel(by handlers.Actor, o archive.Owner) error {
+	if by.Person.Admin {
+		return nil
+	}
+	return mayAct(by, o)
 }
 
 // Rights implements [handlers.Runs].
@@ -42,7 +64,7 @@ func (m *Runs) Rights(ctx context.Context, id string, by handlers.Actor) (handle
 	}
 	mine := owns(by, found.owner)
 	acts := mayAct(by, found.owner) == nil
-	rights := handlers.Rights{Owner: mine, Delete: mine, Cancel: acts && found.report.State == diag.StateRunning}
+	rights := handlers.Rights{Owner: mine, Delete: mayErase(by, found.owner) == nil, Cancel: mayCancel(by, found.owner) == nil && found.report.State == diag.StateRunning}
 	if !found.held || !acts { // else the process that holds them is asked
 		_, rights.Missing = m.inputOf(found.report, acts, diag.TargetInput{})
 	}

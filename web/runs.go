@@ -102,7 +102,7 @@ func (m *Runs) Start(ctx context.Context, by handlers.Actor, in diag.RunInput) (
 
 // ownerOf is by what the maker of a run is known again.
 func ownerOf(by handlers.Actor, token string) archive.Owner {
-	return archive.Owner{TokenHash: hashOf(token), CookieHash: hashOf(by.Owner)}
+	return archive.Owner{TokenHash: hashOf(token), CookieHash: hashOf(by.Owner), Person: by.Person.ID, Name: by.Person.Name}
 }
 
 // start begins a run under the given id. The address is whom it counts for.
@@ -263,7 +263,7 @@ func (m *Runs) Cancel(ctx context.Context, id string, by handlers.Actor) error {
 	if err != nil {
 		return err
 	}
-	if err := mayAct(by, found.owner); err != nil {
+	if err := mayCancel(by, found.owner); err != nil {
 		return err
 	}
 	r, ok := m.find(id)
@@ -315,7 +315,7 @@ func (m *Runs) Delete(ctx context.Context, id string, by handlers.Actor) error {
 	if err != nil {
 		return err
 	}
-	if err := mustOwn(by, found.owner); err != nil {
+	if err := mayErase(by, found.owner); err != nil {
 		return err
 	}
 	if r, ok := m.find(id); ok {

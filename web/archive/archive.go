@@ -67,8 +67,8 @@ type Owner struct {
 	TokenHash []byte // of the delete token
 	// CookieHash is of the browser's owner cookie; empty: made by a program.
 	CookieHash []byte
-	// Person is who was signed in; empty: nobody.
-	Person string
+	// Person is who was signed in, by what the provider knows him by, and Name what people know him by; empty: nobody.
+	Person, Name string
 }
 
 // Run is what is kept of a run.
@@ -99,7 +99,7 @@ type RunLine struct {
 	Verdict                          diag.Overall
 	RootCause                        diag.Code
 	CreatedAt, FinishedAt, ExpiresAt time.Time // FinishedAt is zero while it is under way
-	Person                           string
+	Person, Name                     string // as in Owner
 	Target                           string // URL, without user information
 	Bytes                            int64
 }

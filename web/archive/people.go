@@ -34,6 +34,7 @@ type Session struct {
 	Person    string // what the provider knows him by, for ever
 	Name      string // what people know him by
 	Admin     bool
+	Stamp     string // what must not have changed since, such as a mark of the password's hash
 	ExpiresAt time.Time
 }
 
@@ -41,7 +42,8 @@ type Session struct {
 type AuditLine struct {
 	ID     int64 // given by the archive
 	At     time.Time
-	Person string
+	Person string // what the provider knows him by; empty: nobody was signed in
+	Name   string // what people know him by
 	Client string // address
 	Act    string
 	Run    string // the beginning of its id, which is no link; empty: it was about no run
@@ -51,7 +53,7 @@ type AuditLine struct {
 
 // AuditFilter chooses lines. The zero value chooses none: Limit is needed.
 type AuditFilter struct {
-	Person, Target string // parts of them
+	Person, Target string // parts of them; a person is found by both names
 	Before         int64  // lines with a smaller id; 0: from the newest
 	Limit          int
 }
@@ -62,8 +64,8 @@ func (s *SQL) SaveSession(ctx context.Context, hash []byte, v Session) error {
 	if v.Admin {
 		admin = 1
 	}
-	_, err := s.exec(ctx, s.write, `INSERT INTO sessions (hash, person, name, admin, expires_at) VALUES (?, ?, ?, ?, ?)`,
-		hash, v.Person, v.Name, admin, v.ExpiresAt.UnixMilli())
+	_, err := s.exec(ctx, s.write, `INSERT INTO sessions (hash, person, name, admin, stamp, expires_at) VALUES (?, ?, ?, ?, ?, ?)`,
+		hash, v.Person, v.Name, admin, v.Stamp, v.ExpiresAt.UnixMilli())
 	return err
 }
 
@@ -71,8 +73,8 @@ func (s *SQL) SaveSession(ctx context.Context, hash []byte, v Session) error {
 func (s *SQL) Session(ctx context.Context, hash []byte) (Session, error) {
 	var v Session
 	var admin, expires int64
-	err := s.row(ctx, s.read, `SELECT person, name, admin, expires_at FROM sessions WHERE hash = ? AND expires_at > ?`,
-		hash, s.now().UnixMilli()).Scan(&v.Person, &v.Name, &admin, &expires)
+	err := s.row(ctx, s.read, `SELECT person, name, admin, stamp, expires_at FROM sessions WHERE hash = ? AND expires_at > ?`,
+		hash, s.now().UnixMilli()).Scan(&v.Person, &v.Name, &admin, &v.Stamp, &expires)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Session{}, ErrNotFound
 	}
@@ -88,16 +90,16 @@ func (s *SQL) EndSession(ctx context.Context, hash []byte) error {
 
 // Note implements [People].
 func (s *SQL) Note(ctx context.Context, l AuditLine) error {
-	_, err := s.exec(ctx, s.write, `INSERT INTO audit (at, person, client, act, run, target, note) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		s.now().UnixMilli(), l.Person, l.Client, l.Act, l.Run, l.Target, l.Note)
+	_, err := s.exec(ctx, s.write, `INSERT INTO audit (at, person, name, client, act, run, target, note) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		s.now().UnixMilli(), l.Person, l.Name, l.Client, l.Act, l.Run, l.Target, l.Note)
 	return err
 }
 
 // Audit implements [People].
 func (s *SQL) Audit(ctx context.Context, f AuditFilter) ([]AuditLine, error) {
-	query, args := `SELECT id, at, person, client, act, run, target, note FROM audit WHERE 1 = 1`, []any{}
+	query, args := `SELECT id, at, person, name, client, act, run, target, note FROM audit WHERE 1 = 1`, []any{}
 	if f.Person != "" {
-		query, args = query+` AND lower(person) LIKE ? ESCAPE '!'`, append(args, likely(f.Person))
+		query, args = query+` AND (lower(person) LIKE ? ESCAPE '!' OR lower(name) LIKE ? ESCAPE '!')`, append(args, likely(f.Person), likely(f.Person))
 	}
 	if f.Target != "" {
 		query, args = query+` AND lower(target) LIKE ? ESCAPE '!'`, append(args, likely(f.Target))
@@ -109,7 +111,7 @@ func (s *SQL) Audit(ctx context.Context, f AuditFilter) ([]AuditLine, error) {
 	err := s.rows(ctx, s.read, func(rows *sql.Rows) error {
 		var l AuditLine
 		var at int64
-		err := rows.Scan(&l.ID, &at, &l.Person, &l.Client, &l.Act, &l.Run, &l.Target, &l.Note)
+		err := rows.Scan(&l.ID, &at, &l.Person, &l.Name, &l.Client, &l.Act, &l.Run, &l.Target, &l.Note)
 		l.At = time.UnixMilli(at)
 		lines = append(lines, l)
 		return err

@@ -16,11 +16,11 @@ func TestSessionsEnd(t *testing.T) {
 	onAll(t, func(t *testing.T, s Store, now *time.Time) {
 		ctx := t.Context()
 		one, two := []byte("hash one"), []byte("hash two")
-		session := Session{Person: "sub", Name: "Ada", Admin: true, ExpiresAt: now.Add(time.Hour)}
+		session := Session{Person: "sub", Name: "Ada", Admin: true, Stamp: "of the password", ExpiresAt: now.Add(time.Hour)}
 		if err := errors.Join(s.SaveSession(ctx, one, session), s.SaveSession(ctx, two, session)); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := s.Session(ctx, one); err != nil || got.Person != "sub" || got.Name != "Ada" || !got.Admin || !got.ExpiresAt.Equal(session.ExpiresAt) {
+		if got, err := s.Session(ctx, one); err != nil || got.Person != "sub" || got.Name != "Ada" || !got.Admin || got.Stamp != session.Stamp || !got.ExpiresAt.Equal(session.ExpiresAt) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		if err := s.EndSession(ctx, one); err != nil {

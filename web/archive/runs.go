@@ -30,8 +30,8 @@ func (s *SQL) Create(ctx context.Context, header diag.Report, owner Owner, room 
 			return err
 		}
 		_, err = s.exec(ctx, tx, `INSERT INTO runs (id, state, created_at, expires_at, token_hash, owner_hash, report, process_id, client, person,
-			target, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, header.ID, string(header.State), header.CreatedAt.UnixMilli(),
-			header.ExpiresAt.UnixMilli(), owner.TokenHash, nullable(owner.CookieHash), string(data), s.process, room.Client, owner.Person,
+			person_name, target, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, header.ID, string(header.State), header.CreatedAt.UnixMilli(),
+			header.ExpiresAt.UnixMilli(), owner.TokenHash, nullable(owner.CookieHash), string(data), s.process, room.Client, owner.Person, owner.Name,
 			header.Target.URL, len(data))
 		return err
 	})
@@ -144,9 +144,9 @@ func (s *SQL) Run(ctx context.Context, id string) (Run, error) {
 	var run Run
 	var data string
 	var held sql.NullInt64
-	err := s.row(ctx, s.read, `SELECT r.report, r.token_hash, r.owner_hash, r.person, r.last_seq, r.process_id, (SELECT r.held_until FROM processes p
+	err := s.row(ctx, s.read, `SELECT r.report, r.token_hash, r.owner_hash, r.person, r.person_name, r.last_seq, r.process_id, (SELECT r.held_until FROM processes p
 		WHERE p.id = r.process_id AND p.seen_at > `+s.sinceLease()+`) FROM runs r WHERE r.id = ? AND r.expires_at > ?`,
-		id, s.now().UnixMilli()).Scan(&data, &run.Owner.TokenHash, &run.Owner.CookieHash, &run.Owner.Person, &run.LastSeq, &run.Process, &held)
+		id, s.now().UnixMilli()).Scan(&data, &run.Owner.TokenHash, &run.Owner.CookieHash, &run.Owner.Person, &run.Owner.Name, &run.LastSeq, &run.Process, &held)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Run{}, ErrNotFound
 	}
@@ -218,7 +218,7 @@ func (s *SQL) Erase(ctx context.Context, id string) error {
 
 // Runs implements [Store].
 func (s *SQL) Runs(ctx context.Context, f RunFilter) ([]RunLine, error) {
-	query, args := `SELECT id, state, verdict, root_cause, created_at, COALESCE(finished_at, 0), expires_at, person, target, bytes
+	query, args := `SELECT id, state, verdict, root_cause, created_at, COALESCE(finished_at, 0), expires_at, person, person_name, target, bytes
 		FROM runs WHERE expires_at > ?`, []any{s.now().UnixMilli()}
 	if f.Person != "" {
 		query, args = query+` AND person = ?`, append(args, f.Person)
@@ -233,7 +233,7 @@ func (s *SQL) Runs(ctx context.Context, f RunFilter) ([]RunLine, error) {
 	err := s.rows(ctx, s.read, func(rows *sql.Rows) error {
 		var l RunLine
 		var created, finished, expires int64
-		err := rows.Scan(&l.ID, &l.State, &l.Verdict, &l.RootCause, &created, &finished, &expires, &l.Person, &l.Target, &l.Bytes)
+		err := rows.Scan(&l.ID, &l.State, &l.Verdict, &l.RootCause, &created, &finished, &expires, &l.Person, &l.Name, &l.Target, &l.Bytes)
 		l.CreatedAt, l.ExpiresAt = time.UnixMilli(created), time.UnixMilli(expires)
 		if finished > 0 {
 			l.FinishedAt = time.UnixMilli(finished)

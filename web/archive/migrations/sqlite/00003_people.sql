@@ -1,5 +1,6 @@
 -- +goose Up
-ALTER TABLE runs ADD COLUMN person TEXT NOT NULL DEFAULT '';  -- who made it, where people sign in
+ALTER TABLE runs ADD COLUMN person TEXT NOT NULL DEFAULT '';  -- who made it, where people sign in: what the provider knows him by
+ALTER TABLE runs ADD COLUMN person_name TEXT NOT NULL DEFAULT ''; -- and what people know him by
 ALTER TABLE runs ADD COLUMN target TEXT NOT NULL DEFAULT '';  -- its URL, without user information
 ALTER TABLE runs ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0; -- of report and events
 UPDATE runs SET target = COALESCE(json_extract(report, '$.target.url'), ''),
@@ -14,6 +15,7 @@ CREATE TABLE sessions (
     person     TEXT NOT NULL,                -- what the provider knows him by, for ever
     name       TEXT NOT NULL,                -- what people know him by
     admin      INTEGER NOT NULL,             -- 1: an administrator
+    stamp      TEXT NOT NULL,                -- what of the provider's must not have changed since
     expires_at INTEGER NOT NULL
 ) STRICT;
 
@@ -24,6 +26,7 @@ CREATE TABLE audit (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     at      INTEGER NOT NULL,
     person  TEXT NOT NULL,
+    name    TEXT NOT NULL,                   -- what people know him by
     client  TEXT NOT NULL,                   -- the person's address
     act     TEXT NOT NULL,
     run     TEXT NOT NULL,                   -- the beginning of its id, which is no link
@@ -47,4 +50,5 @@ DROP INDEX runs_person;
 DROP INDEX runs_created_at;
 ALTER TABLE runs DROP COLUMN bytes;
 ALTER TABLE runs DROP COLUMN target;
+ALTER TABLE runs DROP COLUMN person_name;
 ALTER TABLE runs DROP COLUMN person;
