@@ -62,6 +62,7 @@ func problem(err error, lang catalogue.Lang) Problem {
 		gone      *SecretsGone
 		ahead     *AfterAhead
 		crowd     *TooManyViewers
+		tries     *TooManyTries
 	)
 	made := func(status int, code string, pairs ...string) Problem {
 		return Problem{Status: status, Code: code, Message: say(diag.N("api."+code, pairs...), lang)}
@@ -110,6 +111,24 @@ func problem(err error, lang catalogue.Lang) Problem {
 		p := made(http.StatusServiceUnavailable, "too_many_viewers", "limit", strconv.Itoa(crowd.Limit))
 		p.RetryAfter = 10 * time.Second
 		return p
+	case errors.As(err, &tries):
+		p := made(http.StatusTooManyRequests, "too_many_tries")
+		p.RetryAfter = max(time.Second, tries.RetryAfter)
+		return p
+	case errors.Is(err, ErrSignIn):
+		return made(http.StatusUnauthorized, "sign_in_needed")
+	case errors.Is(err, ErrWrongPassword):
+		return made(http.StatusUnauthorized, "wrong_password")
+	case errors.Is(err, ErrNotLetIn):
+		return made(http.StatusForbidden, "not_let_in")
+	case errors.Is(err, ErrNotAdmin):
+		return made(http.StatusForbidden, "not_admin")
+	case errors.Is(err, ErrProvider):
+		return made(http.StatusBadGateway, "sign_in_provider")
+	case errors.Is(err, ErrStaleSignIn):
+		return made(http.StatusBadRequest, "sign_in_stale")
+	case errors.Is(err, ErrDeclined):
+		return made(http.StatusForbidden, "sign_in_declined")
 	case errors.Is(err, ErrNotFound):
 		return made(http.StatusNotFound, "run_not_found")
 	case errors.Is(err, ErrNoConsole):
@@ -160,7 +179,7 @@ func (h *Handlers) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
 	}
 	if p.Status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="mqttdoctor"`) // RFC 9110 15.5.2 demands one
+		w.Header().Set("WWW-Authenticate", h.challenge(r, p)) // RFC 9110 15.5.2 demands one
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if wantsJSON(r) {
@@ -168,6 +187,16 @@ func (h *Handlers) Fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	h.errorPage(w, r, p)
+}
+
+// challenge says what a program could send. To a browser Basic is not offered: it would ask for the password itself, in a window
+// over our page, which has a form for it.
+func (h *Handlers) challenge(r *http.Request, p Problem) string {
+	program := r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == ""
+	if program && h.SignIn != nil && h.SignIn.Way() == SignInForm && (p.Code == "sign_in_needed" || p.Code == "wrong_password") {
+		return `Basic realm="mqttdoctor", charset="UTF-8"` // RFC 7617 2.1
+	}
+	return `Bearer realm="mqttdoctor"`
 }
 
 // wantsJSON tells whether a program asks: everything under /api, exports, and health.

@@ -17,6 +17,7 @@ type Deps struct {
 	Runs     Runs
 	Consoles Consoles
 	Demo     Demo   // nil: this server offers none
+	SignIn   SignIn // nil: nobody signs in, and everybody may do everything
 	Health   Health // nil: always ready
 	// Context ends when the server drops its viewers; nil: never.
 	Context context.Context
@@ -79,18 +80,22 @@ func (h *Handlers) Register(r chi.Router) {
 	r.Get("/api/openapi.json", h.wrap(h.handleOpenAPI)) // beside the versions that it describes
 	r.Route(apiPrefix, func(r chi.Router) {
 		r.Use(noStore)
-		r.Post("/runs", h.wrap(h.handleStart))
-		r.Post("/runs/import", h.wrap(h.handleImport))
+		r.Group(func(r chi.Router) {
+			r.Use(h.people)
+			r.Post("/runs", h.wrap(h.handleStart))
+			r.Post("/runs/import", h.wrap(h.handleImport))
+			r.Post("/runs/{id}/rerun", h.wrap(h.handleRerun))
+			r.Get("/demo", h.wrap(h.handleDemo))
+			r.Post("/console", h.wrap(h.handleOpenConsole))
+		})
+		// For whoever has the link, or the delete token.
 		r.Get("/runs/{id}", h.wrap(h.handleReport))
 		r.Delete("/runs/{id}", h.wrap(h.handleDelete))
 		r.Post("/runs/{id}/cancel", h.wrap(h.handleCancel))
-		r.Post("/runs/{id}/rerun", h.wrap(h.handleRerun))
 		r.Get("/runs/{id}/stream", h.wrap(h.handleStream))
 		r.Get("/checks", h.wrap(h.handleChecks))
 		r.Get("/causes", h.wrap(h.handleCauses))
-		r.Get("/demo", h.wrap(h.handleDemo))
 		r.Post("/topic-match", h.wrap(h.handleTopicMatch))
-		r.Post("/console", h.wrap(h.handleOpenConsole))
 		r.Delete("/console/{id}", h.wrap(h.handleEndConsole))
 		r.Get("/console/{id}/mqtt", h.wrap(h.handleRelay))
 		r.Get("/console/{id}/trace", h.wrap(h.handleTrace))

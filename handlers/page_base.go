@@ -28,6 +28,13 @@ func (h *Handlers) page(w http.ResponseWriter, r *http.Request) templates.Page {
 		h.remember(w, r, langCookie, string(lang))
 	}
 	p := templates.Page{Lang: lang, Path: "/", Query: url.Values{}, Asset: h.Asset, Version: h.Version, Design: h.Design}
+	if h.SignIn != nil {
+		who := PersonOf(r.Context())
+		p.SignIn = templates.SignedIn{On: true, Person: who.Name, Admin: who.Admin, CanLeave: h.SignIn.Way() != SignInProxy}
+		if h.SignIn.Way() == SignInProxy {
+			p.SignIn.LeaveLink = h.SignIn.Elsewhere(r)
+		}
+	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		p.Path = r.URL.Path
 	}

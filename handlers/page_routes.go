@@ -6,24 +6,29 @@ import (
 
 // RegisterPages adds the pages.
 func (h *Handlers) RegisterPages(r chi.Router) {
-	r.Get("/", h.wrap(h.handleHome))
-	r.Post("/runs", h.wrap(h.handleForm))
-	r.Post("/form/check", h.wrap(h.handleFormCheck))
-	r.Post("/demo/{scenario}", h.wrap(h.handleDemoRun))
+	h.registerSignIn(r)
+	r.Group(func(r chi.Router) {
+		r.Use(h.people)
+		r.Get("/", h.wrap(h.handleHome))
+		r.Post("/runs", h.wrap(h.handleForm))
+		r.Post("/form/check", h.wrap(h.handleFormCheck))
+		r.Post("/demo/{scenario}", h.wrap(h.handleDemoRun))
+		r.Post("/runs/{id}/rerun", h.wrap(h.handlePageRerun))
+		r.Get("/import", h.wrap(h.handleImportPage))
+		r.Post("/import", h.wrap(h.handleImportForm))
+		r.Get("/console", h.wrap(h.handleConsole))
+	})
+	// For whoever has the link, and what holds nothing of anybody.
 	r.Get("/runs/{id}", h.wrap(h.handleRunPage))
 	r.Get("/runs/{id}.md", h.wrap(h.handleExportMarkdown))
 	r.Get("/runs/{id}.html", h.wrap(h.handleExportHTML))
 	r.Get("/runs/{id}/chain.pem", h.wrap(h.handleChain))
 	r.Get("/runs/{id}/live", h.wrap(h.handleLive))
 	r.Post("/runs/{id}/cancel", h.wrap(h.handlePageCancel))
-	r.Post("/runs/{id}/rerun", h.wrap(h.handlePageRerun))
 	r.Post("/runs/{id}/delete", h.wrap(h.handlePageDelete))
-	r.Get("/import", h.wrap(h.handleImportPage))
-	r.Post("/import", h.wrap(h.handleImportForm))
 	r.Get("/compare", h.wrap(h.handleCompare))
 	r.Get("/guides", h.wrap(h.handleGuides))
 	r.Get("/guides/{symptom}", h.wrap(h.handleGuide))
-	r.Get("/console", h.wrap(h.handleConsole))
 	r.Get("/causes", h.wrap(h.handleCausesPage))
 	r.Post("/settings", h.wrap(h.handleSettings))
 	if h.Design {

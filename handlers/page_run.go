@@ -50,6 +50,9 @@ func (h *Handlers) runPage(w http.ResponseWriter, r *http.Request) (templates.Ru
 
 func (h *Handlers) pageRights(ctx context.Context, id string, by Actor) (templates.Rights, error) {
 	rights, err := h.Runs.Rights(ctx, id, by)
+	if h.SignIn != nil && !by.Person.SignedIn() { // to start something takes somebody
+		rights.Rerun, rights.Missing = false, nil
+	}
 	return templates.Rights{Owner: rights.Owner, Cancel: rights.Cancel, Delete: rights.Delete, Rerun: rights.Rerun,
 		Missing: rights.Missing}, err
 }

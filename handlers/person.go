@@ -59,10 +59,10 @@ type SignIn interface {
 	// Arrive signs in who comes back from the provider, with a new session, and returns where he wanted to go.
 	// Errors: ErrProvider, ErrStaleSignIn, ErrDeclined, ErrNotLetIn.
 	Arrive(w http.ResponseWriter, r *http.Request) (next string, err error)
-	// Leave ends the session, and returns the address that ends it at the provider or proxy too; empty: there is none.
-	Leave(w http.ResponseWriter, r *http.Request) (string, error)
-	// CanLeave tells whether signing out does anything.
-	CanLeave() bool
+	// Leave ends the session.
+	Leave(w http.ResponseWriter, r *http.Request) error
+	// Elsewhere is where the provider's or proxy's own session ends; empty: there is no such place.
+	Elsewhere(r *http.Request) string
 }
 
 // Errors of signing in.

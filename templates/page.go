@@ -31,6 +31,8 @@ type Page struct {
 	Nowhere bool
 	// Design shows the link to the component gallery.
 	Design bool
+	// SignIn is who is signed in.
+	SignIn SignedIn
 }
 
 // langNames are the languages' names for themselves.

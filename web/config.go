@@ -21,6 +21,7 @@ import (
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/guard"
 	"mqttdoctor/web/archive"
+	"mqttdoctor/web/signin"
 )
 
 // Config is how a server is set up. [ParseConfig] makes one from flags and environment; a test makes its own from
@@ -50,6 +51,7 @@ type Config struct {
 	Design         bool          // serve the gallery of the pages' parts, for development
 	// MetricsToken is what a scraper of /metrics sends as Authorization: Bearer; none: only this machine may scrape.
 	MetricsToken diag.Secret
+	SignIn       signin.Config
 	LogFormat    string // text or json
 	LogLevel     slog.Level
 }
@@ -61,7 +63,7 @@ const EnvPrefix = "MQTTDOCTOR_"
 func DefaultConfig() Config {
 	return Config{Listen: "127.0.0.1:8080", Data: defaultData(), Open: true, MaxRuns: 64, MaxPerClient: 8,
 		MaxConsoles: 64, MaxConsolesPer: 8, MaxRelays: 1024, ConsoleIdle: 30 * time.Minute,
-		Retention: 30 * 24 * time.Hour, MaxDatabase: 5e9, Demo: true, LogFormat: "text", LogLevel: slog.LevelInfo}
+		Retention: 30 * 24 * time.Hour, MaxDatabase: 5e9, Demo: true, SignIn: signin.DefaultConfig(), LogFormat: "text", LogLevel: slog.LevelInfo}
 }
 
 func defaultData() string {
@@ -100,6 +102,7 @@ func ParseConfig(args []string, getenv func(string) string, out io.Writer) (Conf
 	fs.BoolVar(&c.Demo, "demo", c.Demo, "offer the demo broker")
 	fs.BoolVar(&c.Design, "design", c.Design, "serve a gallery of the pages' parts at /design, for development")
 	fs.Var(secret{&c.MetricsToken}, "metrics-token", "`token` with which Prometheus may fetch /metrics (Authorization: Bearer), 16 characters or more; empty: only programs on this machine may. Everybody on this machine can read flags: better set the variable")
+	c.signInFlags(fs)
 	fs.Var(oneOf(&c.LogFormat, "text", "json"), "log-format", "text or json")
 	fs.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 
@@ -186,6 +189,9 @@ func (c Config) check() error {
 		if err := archive.CheckPostgresURL(c.DatabaseURL); err != nil {
 			return fmt.Errorf("--database-url: %w", err)
 		}
+	}
+	if err := c.checkSignIn(); err != nil {
+		return err
 	}
 	_, err := c.TargetPolicy()
 	return err

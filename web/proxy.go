@@ -53,3 +53,15 @@ func (o origin) secure(r *http.Request) bool {
 func (o origin) trusts(addr netip.Addr) bool {
 	return slices.ContainsFunc(o.trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
+
+// base is the address under which the browser reaches this server, without a slash at the end.
+func (o origin) base(r *http.Request) string {
+	if o.public != nil {
+		return o.public.Scheme + "://" + o.public.Host
+	}
+	scheme := "http"
+	if o.secure(r) {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
+}

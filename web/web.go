@@ -22,6 +22,7 @@ import (
 	"mqttdoctor/handlers"
 	"mqttdoctor/static"
 	"mqttdoctor/web/archive"
+	"mqttdoctor/web/signin"
 )
 
 // Options are what a test sets otherwise than the program. The zero value is the program's.
@@ -40,9 +41,11 @@ type Server struct {
 	store    archive.Store
 	runs     *Runs
 	consoles *Consoles
-	demo     *demoBroker // nil: none
+	signIn   *signin.Desk // nil: nobody signs in
+	demo     *demoBroker  // nil: none
 	listener net.Listener
 	http     *http.Server
+	router   chi.Routes
 	base     context.Context // that of requests and viewers
 	drop     context.CancelFunc
 	active   sync.WaitGroup // handlers at work
@@ -155,11 +158,21 @@ func (s *Server) routes(engine *Engine, meter *meter) (http.Handler, error) {
 		return nil, err
 	}
 	from := origin{trusted: s.config.TrustedProxies, public: s.config.PublicURL}
+	if s.config.SignIn.Method != signin.None {
+		s.signIn, err = signin.New(s.config.SignIn, signin.Deps{Sessions: s.store, Addr: from.addr, Secure: from.secure, Trusted: from.trusts,
+			BaseURL: from.base, Log: s.log})
+		if err != nil {
+			return nil, err
+		}
+	}
 	deps := handlers.Deps{Runs: s.runs, Consoles: s.consoles, Health: health{s}, Context: s.base, Probes: engine.Probes, Version: Version(),
 		PublicURL: s.config.PublicURL, ClientAddr: from.addr, Secure: from.secure, Metrics: meter.handler(), MayMeter: meterDoor(s.config.MetricsToken), Asset: files.url,
 		Design: s.config.Design, Log: s.log}
 	if s.demo != nil {
 		deps.Demo = s.demo
+	}
+	if s.signIn != nil {
+		deps.SignIn = s.signIn
 	}
 	h := handlers.New(deps)
 	guarded, err := sameOrigin(s.config.PublicURL, h)
@@ -176,12 +189,16 @@ func (s *Server) routes(engine *Engine, meter *meter) (http.Handler, error) {
 		r.Use(onlyHosts(s.config.PublicURL, h))
 	}
 	r.Use(guarded, middleware.GetHead)
+	if s.signIn != nil {
+		r.Use(except(s.signIn.Recognise(h.Fail), staticPrefix, "/healthz", "/readyz", "/metrics"))
+	}
 	r.Get(staticPrefix+"*", func(w http.ResponseWriter, req *http.Request) {
 		if !files.serve(w, req) {
 			h.NotFound(w, req)
 		}
 	})
 	h.Register(r)
+	s.router = r
 	return r, nil
 }
 

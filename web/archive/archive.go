@@ -99,8 +99,8 @@ type RunLine struct {
 	Verdict                          diag.Overall
 	RootCause                        diag.Code
 	CreatedAt, FinishedAt, ExpiresAt time.Time // FinishedAt is zero while it is under way
-	Person, Name                     string // as in Owner
-	Target                           string // URL, without user information
+	Person, Name                     string    // as in Owner
+	Target                           string    // URL, without user information
 	Bytes                            int64
 }
 
