@@ -46,17 +46,6 @@ func (h *Handlers) people(next http.Handler) http.Handler {
 	})
 }
 
-// admins lets administrators through.
-func (h *Handlers) admins(next http.Handler) http.Handler {
-	return h.people(h.wrap(func(w http.ResponseWriter, r *http.Request) error {
-		if !PersonOf(r.Context()).Admin {
-			return ErrNotAdmin
-		}
-		next.ServeHTTP(w, r)
-		return nil
-	}))
-}
-
 // signInAddress leads to the page of signing in, and from there back to the page that was asked for. Of its query only the run
 // comes along: an address typed there might hold a password.
 func signInAddress(r *http.Request) string {
