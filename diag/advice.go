@@ -57,6 +57,7 @@ const (
 	usualKeepAliveS   = 60 // under the usual 100 s to 350 s after which balancers and NAT forget a flow
 	leastTimeoutS     = 5  // a lost SYN and a lost hello each cost one to three seconds
 	mostTimeoutS      = 60
+	usualTimeoutS     = 10
 	usualReconnectMin = 1
 	usualReconnectMax = 60
 	busyReconnectMin  = 10 // where the broker counts connections or messages
@@ -83,6 +84,22 @@ func Advise(r Report) *Advice {
 	a.qos(r, props)
 	a.session(r, connect, props)
 	a.inflight(props)
+	return a
+}
+
+// Usual are settings for a target that nothing was measured of: what is asked for, and what is usual. They come without reasons.
+func Usual(in TargetInput) Advice {
+	a := Advice{Version: Version(in.Protocol), KeepAliveS: usualKeepAliveS, ConnectTimeout: usualTimeoutS, ReconnectMin: usualReconnectMin,
+		ReconnectMax: usualReconnectMax, QoS: 1, CleanStart: in.CleanStart == nil || *in.CleanStart, MaxInflight: usualInflight}
+	if !slices.Contains(Versions, a.Version) {
+		a.Version = Version5
+	}
+	if in.KeepaliveS != nil {
+		a.KeepAliveS = *in.KeepaliveS
+	}
+	if !a.CleanStart && a.Version == Version5 {
+		a.SessionExpiryS = in.SessionExpiryS
+	}
 	return a
 }
 

@@ -95,6 +95,7 @@ func (h *Handlers) Register(r chi.Router) {
 		r.Get("/runs/{id}/stream", h.wrap(h.handleStream))
 		r.Get("/checks", h.wrap(h.handleChecks))
 		r.Get("/causes", h.wrap(h.handleCauses))
+		r.Post("/client-code", h.wrap(h.handleClientCode))
 		r.Post("/topic-match", h.wrap(h.handleTopicMatch))
 		r.Delete("/console/{id}", h.wrap(h.handleEndConsole))
 		r.Get("/console/{id}/mqtt", h.wrap(h.handleRelay))

@@ -268,6 +268,20 @@ func TestTopicMatch(t *testing.T) {
 	s.do("POST", "/api/v1/topic-match", `{"filter":"","topic":"a\u0000"}`).wantError(http.StatusBadRequest, "invalid_input", "filter", "topic")
 }
 
+func TestClientCode(t *testing.T) {
+	s := startServer(t, testConfig(t), testEngine(guard.Laptop))
+	body := s.do("POST", "/api/v1/client-code", `{"target":{"url":"mqtts://broker.test","protocol":"5","username":"o'neil","password":"CANARY","keepalive_s":45,"clean_start":false,"session_expiry_s":600,"tls":{"ca_pem":"there","cert_pem":"there"}},"lang":"zh"}`).want(http.StatusOK).body
+	for _, want := range []string{"paho-python", "hivemq-java", "o'neil", "45", "600", "MQTT_PASSWORD", "8883", "ca.pem", "client.key"} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("no %s in %s", want, body)
+		}
+	}
+	if strings.Contains(string(body), "CANARY") {
+		t.Error("the password is in the code")
+	}
+	s.do("POST", "/api/v1/client-code", `{"target":{"url":"http://broker.test"}}`).wantError(http.StatusBadRequest, "invalid_input", "target.url")
+}
+
 func TestHealth(t *testing.T) {
 	s := startServer(t, testConfig(t), testEngine(guard.Laptop, passing("dns.test")))
 	s.do("GET", "/healthz", "").want(http.StatusOK)

@@ -97,9 +97,21 @@ func (w *writer) advice(r diag.Report) *AdviceView {
 		}
 		v.Settings = append(v.Settings, sv)
 	}
-	data, ok := newClientData(*a, r.Target)
+	v.Clients = append(v.Clients, w.clients(*a, r.Target)...)
+	return v
+}
+
+// ClientCode are settings for a target as code for each library, in the order in which they are shown; none where its URL has
+// no port. Secrets are named, never written.
+func ClientCode(a diag.Advice, target diag.TargetInput, lang Lang) []ClientView {
+	return newWriter(lang, target).clients(a, target)
+}
+
+func (w *writer) clients(a diag.Advice, target diag.TargetInput) []ClientView {
+	views := []ClientView{}
+	data, ok := newClientData(a, target)
 	if !ok {
-		return v
+		return views
 	}
 	for _, c := range clients {
 		cv := ClientView{ID: c.id, Language: c.language}
@@ -119,9 +131,9 @@ func (w *writer) advice(r diag.Report) *AdviceView {
 			}
 			cv.Code = strings.TrimSpace(text.String()) + "\n"
 		}
-		v.Clients = append(v.Clients, cv)
+		views = append(views, cv)
 	}
-	return v
+	return views
 }
 
 // newClientData takes the target apart; ok is false where its URL cannot be read, as in a report of another version.
