@@ -107,6 +107,17 @@ func ClientCode(a diag.Advice, target diag.TargetInput, lang Lang) []ClientView 
 	return newWriter(lang, target).clients(a, target)
 }
 
+// ClientNames are the libraries in the order in which they are shown, without code.
+func ClientNames(lang Lang) []ClientView {
+	w := newWriter(lang, diag.TargetInput{})
+	views := make([]ClientView, 0, len(clients))
+	for _, c := range clients {
+		name, _ := w.label("client." + c.id)
+		views = append(views, ClientView{ID: c.id, Name: name, Language: c.language})
+	}
+	return views
+}
+
 func (w *writer) clients(a diag.Advice, target diag.TargetInput) []ClientView {
 	views := []ClientView{}
 	data, ok := newClientData(a, target)

@@ -1,5 +1,6 @@
 // What the console's scripts decode, without a browser: packets and payloads, whole, in pieces, and broken.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 
@@ -266,4 +267,53 @@ test("connection files of other clients are read, and secrets only where they ar
     else assert.deepEqual(read(bad, true).connections.map((c) => c.values), [{ "target.url": "5" }]);
   }
   assert.deepEqual(stored("nonsense"), []);
+});
+
+// words are what a shell gives to a program of a command line, and what it writes to it.
+function words(line) {
+  const shell = `mosquitto_pub() { printf '%s\\0' pub "$@"; if [ "\${*#*-s}" != "$*" ]; then printf 'stdin:'; cat; fi; }; mosquitto_sub() { printf '%s\\0' sub "$@"; }; mqttx() { printf '%s\\0' mqttx "$@"; }\n${line}`;
+  return execFileSync("sh", ["-c", shell], { env: { ...process.env, MQTT_PASSWORD: "p w'd", MQTT_HEADER_X_KEY: "h$h" } }).toString("latin1").split("\0");
+}
+
+const after = (all, option) => all[all.indexOf(option) + 1];
+
+test("commands of other clients say the same, whatever is in a word, and hold no secret", async () => {
+  const { mosquitto, mqttx, quote } = await script("commands.js");
+  const odd = `it's "$HOME" \\ \`id\` !{a,b}*\n%s; rm`;
+  for (const word of [odd, "", "-x", "~", "=ls", "a b", "#", "site/+/x", "é"]) assert.deepEqual(words(`mosquitto_pub ${quote(word)}`).slice(1, -1), [Buffer.from(word).toString("latin1")]);
+
+  const settings = { at: { scheme: "mqtts", host: "[::1]", port: 8883, path: "" }, version: 5, temporary: false,
+    target: { client_id: "a b", username: odd, password: "CANARY", keepalive_s: 45, clean_start: false, session_expiry_s: 60, tls: { ca_pem: "", cert_pem: "CANARY", alpn: ["mqtt"], insecure: true, server_name: "x" }, ws: { headers: {} } },
+    mqtt: { properties: { receiveMaximum: 7, userProperties: { k: ["1", "it's"] } }, will: { topic: "w", payload: "gone", qos: 1, retain: true, delay: 5 } } };
+  const message = { topic: "site/$x", payload: new TextEncoder().encode(odd), qos: 1, retain: true,
+    properties: { contentType: "text/plain", userProperties: { u: "v w" }, correlationData: new TextEncoder().encode("c d"), payloadFormatIndicator: true } };
+  const pub = mosquitto(settings, { message });
+  assert.doesNotMatch(pub.text, /CANARY/);
+  assert.deepEqual(pub.notes, ["as.mosquitto_insecure", "as.no_server_name"]);
+  const heard = words(pub.text);
+  for (const [option, value] of [["-h", "::1"], ["-p", "8883"], ["-V", "mqttv5"], ["-i", "a b"], ["-u", odd], ["-P", "p w'd"], ["-k", "45"], ["-x", "60"], ["--cert", "client.pem"], ["--tls-alpn", "mqtt"], ["-q", "1"], ["-t", "site/$x"], ["-m", odd], ["--will-topic", "w"]]) assert.equal(after(heard, option), value, option);
+  for (const option of ["-c", "-r", "--tls-use-os-certs", "--insecure", "--will-retain"]) assert.ok(heard.includes(option), option);
+  for (const property of ["connect user-property k it's", "connect receive-maximum 7", "publish content-type text/plain", "publish correlation-data c d", "publish payload-format-indicator 1", "publish user-property u v w", "will will-delay-interval 5"]) assert.ok(heard.join(" ").includes("-D " + property), property);
+
+  // Payloads that no argument can carry.
+  const binary = words(mosquitto(settings, { message: { ...message, payload: Uint8Array.of(0, 37, 92, 39, 255) } }).text);
+  assert.equal(binary.slice(-2).join("\0"), "stdin:\0%\\'\xff");
+  assert.ok(words(mosquitto(settings, { message: { ...message, payload: new Uint8Array() } }).text).includes("-n"));
+  assert.deepEqual(mosquitto(settings, { message: { ...message, payload: new Uint8Array(1e5) } }).notes.slice(-1), ["as.payload_file"]);
+  assert.equal(after(words(mqttx(settings, { message: { ...message, payload: Uint8Array.of(0, 255) } }).text), "-m"), "00ff");
+  assert.equal(after(words(mosquitto(settings, { message: { ...message, file: "a b.bin" } }).text), "-f"), "a b.bin");
+
+  const subscriptions = [{ filter: "site/#", qos: 2, nl: true, rap: false, rh: 1, identifier: 3 }, { filter: "a b", qos: 0, nl: false, rap: false, rh: 0, identifier: 0 }];
+  const sub = mosquitto(settings, { subscriptions });
+  assert.deepEqual(words(sub.text).filter((_, i, all) => all[i - 1] === "-t"), ["site/#", "a b"]);
+  assert.deepEqual(sub.notes.slice(-2), ["as.one_qos", "as.mosquitto_options"]);
+
+  const web = { ...settings, temporary: true, version: 4, at: { scheme: "wss", host: "w.example.com", port: 443, path: "/a?b=c d" }, target: { ...settings.target, ws: { headers: { "X-Key": "CANARY" } } } };
+  assert.equal(mosquitto(web, { subscriptions }).text, "");
+  const x = mqttx(web, { subscriptions });
+  assert.doesNotMatch(x.text, /CANARY/);
+  const said = words(x.text);
+  for (const [option, value] of [["-l", "wss"], ["-V", "3.1.1"], ["--path", "/a?b=c d"], ["-wh", "X-Key: h$h"], ["-P", "p w'd"]]) assert.equal(after(said, option), value, option);
+  assert.ok(!said.includes("-i") && !said.includes("-nl") && x.notes.includes("as.needs_id"));
+  assert.deepEqual(said.slice(said.indexOf("-t"), -1), ["-t", "site/#", "a b", "-q", "2", "0"]);
 });

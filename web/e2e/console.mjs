@@ -1,7 +1,9 @@
 // The console: both ways to a broker, what goes wrong on them, and what stays in the page.
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import fs from "node:fs";
 import net from "node:net";
+import { promisify } from "node:util";
 import { config, finish, open, squeeze } from "./common.mjs";
 
 const at = (state) => `#console[data-state="${state}"]`;
@@ -116,6 +118,28 @@ assert.deepEqual(await page.locator(".message-row:not(.is-in) .row-topic").allTe
 await page.locator("#clear").click();
 for (const name of ["content-type", "response-topic", "user"]) await page.locator(`#publish-${name}`).fill("");
 await page.locator("#publish-format").selectOption("text");
+await publish(page, "site/1/temp", "21");
+await publish(page, "site/1/temp", "22");
+await page.waitForFunction(() => document.querySelectorAll(".message-row.is-in").length === 2);
+
+// The same as a command, which says what the page says, and as code.
+await page.locator("#copy-as > summary").click();
+await page.waitForFunction(() => /^mosquitto_pub -h 127.0.0.1 .*-t site\/1\/temp -m 22$/s.test(document.getElementById("copy-as-text").textContent));
+await page.locator("#publish-payload").fill("it's 23°");
+await page.waitForFunction(() => document.getElementById("copy-as-text").textContent.includes("23°"));
+const [command] = await page.locator("#copy-as-text").allTextContents();
+try {
+  await promisify(execFile)("sh", ["-c", command]); // the door lives in this process
+  await page.waitForSelector(".message-row.is-in:has-text(\"it's 23°\")");
+} catch (error) {
+  if (error.code !== 127) throw error; // there is no mosquitto_pub here; what shells make of the line is tested apart
+  await publish(page, "site/1/temp", "it's 23°");
+}
+await page.locator("#copy-as-what").selectOption("paho-python");
+await page.waitForFunction(() => /import paho.mqtt.client/.test(document.getElementById("copy-as-text").textContent));
+await page.locator("#copy-as > summary").click();
+await page.waitForFunction(() => document.querySelectorAll(".message-row.is-in").length === 3);
+await page.locator("#clear").click();
 await publish(page, "site/1/temp", "21");
 await publish(page, "site/1/temp", "22");
 await page.waitForFunction(() => document.querySelectorAll(".message-row.is-in").length === 2);

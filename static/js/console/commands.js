@@ -2,7 +2,7 @@
 // certificates as files beside. Nothing here touches the page.
 
 const longestArgument = 4096; // bytes of a payload; a longer one goes through a file
-const plain = /^[A-Za-z0-9_/:=.,@%+][A-Za-z0-9_/:=.,@%+-]*$/;
+const plain = /^[A-Za-z0-9_/:.,@%+][A-Za-z0-9_/:=.,@%+-]*$/;
 
 // quote writes a word as a shell reads it back, whatever is in it.
 export const quote = (word) => (plain.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

@@ -1,5 +1,6 @@
 // Joins the parts of the console.
 import { Client, load } from "./client.js";
+import { CopyAs } from "./copyas.js";
 import { Detail } from "./detail.js";
 import { diagnose } from "./diagnose.js";
 import { byId, el, icon } from "./dom.js";
@@ -22,6 +23,7 @@ new PacketView(client);
 new Status(client, run);
 let chosen = null; // a saved connection that was filled in, and not connected yet
 new Saved(subscriptions, publisher).on("take", (connection) => { chosen = connection; });
+new CopyAs(client, subscriptions, publisher);
 const tree = new Tree(messages);
 const views = tabs(document.querySelector(".views-tabs"), (id) => { if (id === "tab-topics") tree.shown(); });
 tree.on("open", (topic) => {

@@ -148,9 +148,8 @@ export class Publisher {
     }
   }
 
-  // #properties are those of MQTT 5; null: a field is wrong, and says so.
-  #properties() {
-    if (this.#client.version !== 5) return undefined;
+  // #readProperties are those of MQTT 5, and what is wrong with them by field.
+  #readProperties() {
     const properties = {};
     const wrong = {};
     const number = (name, least, most) => {
@@ -169,6 +168,13 @@ export class Publisher {
     if (field("utf8").checked) properties.payloadFormatIndicator = true;
     const user = pairs(field("user").value, wrong, "user");
     if (user.length) properties.userProperties = userProperties(user);
+    return { properties, wrong };
+  }
+
+  // #properties are those to send; undefined before MQTT 5, null: a field is wrong, and says so.
+  #properties() {
+    if (this.#client.version !== 5) return undefined;
+    const { properties, wrong } = this.#readProperties();
     for (const name of ["response-topic", "expiry", "alias", "user"]) complain(field(name), "");
     const [first] = Object.keys(wrong);
     if (!first) return properties;
@@ -177,6 +183,21 @@ export class Publisher {
     if (first === "user") complain(field("topic"), wrong[first]);
     field(first).focus();
     return null;
+  }
+
+  // message is the first one that the form would publish, {topic, payload, file, qos, retain, properties}; null: the form is not in
+  // order, and nothing is complained of.
+  message() {
+    const topic = fill(field("topic").value, 1);
+    const { properties, wrong } = this.#readProperties();
+    let payload;
+    try {
+      payload = this.#file ? this.#file.bytes : bytes(["hex", "base64"].includes(field("format").value) ? field("payload").value : fill(field("payload").value, 1), field("format").value);
+    } catch {
+      return null;
+    }
+    if (topicFlaw(topic) || Object.keys(wrong).length) return null;
+    return { topic, payload, file: this.#file?.name, qos: Number(field("qos").value), retain: field("retain").checked, properties };
   }
 
   async #submit() {

@@ -102,7 +102,7 @@ export function read() {
   const user = pairs(value("properties.user"), wrong, "properties.user");
   if (user.length) mqtt.properties.userProperties = userProperties(user);
   if (Object.keys(wrong).length) throw new Wrong(wrong);
-  return { way, target, mqtt, at };
+  return { way, target, mqtt, at, temporary: target.client_id === temporary };
 }
 
 // values are what the form's fields hold, by name, to be kept; take fills them in, and empties those that are not named.
