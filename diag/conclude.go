@@ -106,12 +106,19 @@ func overall(v *View, c Conclusion) Overall {
 	switch {
 	case worst == SeverityCritical:
 		return OverallBroken
+	case worst == SeverityWarning && !connected && worksElsewhere(v):
+		return OverallAttention
 	case !connected || unexplained(v, c) || !exchanged(v, c):
 		return OverallInconclusive
 	case worst == SeverityWarning:
 		return OverallAttention
 	}
 	return OverallHealthy
+}
+
+// worksElsewhere tells whether the asked CONNECT was accepted at another address of the name.
+func worksElsewhere(v *View) bool {
+	return slices.ContainsFunc(Seen[*Attempt](v), func(s Sight[*Attempt]) bool { return s.Seen.Purpose == PurposeOtherAddress && s.Seen.Accepted() })
 }
 
 // unexplained tells whether a step failed in a layer of which no finding speaks: something is wrong, and we do not know what.

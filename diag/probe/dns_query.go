@@ -79,6 +79,15 @@ func askFamilies(ctx context.Context, dial diag.DialFunc, server, name string) *
 			mergeReply(o, reply)
 		}
 	}
+	if o.RCode == "NOERROR" && len(o.Addresses()) == 0 && len(o.CNAMEs) == 0 {
+		// That there is no IPv6 address says nothing of IPv4, for which the server failed or stayed silent.
+		switch four := replies[0]; {
+		case four == nil:
+			o.RCode = ""
+		case four.Rcode != dns.RcodeSuccess && four.Rcode != dns.RcodeNameError:
+			o.RCode, o.Outcome = dns.RcodeToString[four.Rcode], diag.OutcomeRefused
+		}
+	}
 	if o.RCode == "" {
 		err := errors.Join(errs...)
 		o.Outcome, o.Error = outcomeOf(errs[0]), printable(err.Error(), 200)
@@ -100,17 +109,12 @@ func mergeReply(o *diag.DNSAnswer, reply *dns.Msg) {
 		o.Outcome = diag.OutcomeRefused
 	}
 	next := dns.CanonicalName(reply.Question[0].Name)
-	aliases := map[string]string{}
+	aliases, owners := map[string]string{}, map[string]bool{next: true}
 	for _, rr := range reply.Answer {
 		if ttl := rr.Header().Ttl; o.TTL == nil || ttl < *o.TTL {
 			o.TTL = &ttl
 		}
-		switch rr := rr.(type) {
-		case *dns.A:
-			addAddress(&o.A, rr.A)
-		case *dns.AAAA:
-			addAddress(&o.AAAA, rr.AAAA)
-		case *dns.CNAME:
+		if rr, ok := rr.(*dns.CNAME); ok {
 			aliases[dns.CanonicalName(rr.Hdr.Name)] = dns.CanonicalName(rr.Target)
 		}
 	}
@@ -121,6 +125,19 @@ func mergeReply(o *diag.DNSAnswer, reply *dns.Msg) {
 			break
 		}
 		chain, next = append(chain, strings.TrimSuffix(to, ".")), to
+		owners[to] = true
+	}
+	for _, rr := range reply.Answer { // another name's addresses are none of this one's
+		switch rr := rr.(type) {
+		case *dns.A:
+			if owners[dns.CanonicalName(rr.Hdr.Name)] {
+				addAddress(&o.A, rr.A)
+			}
+		case *dns.AAAA:
+			if owners[dns.CanonicalName(rr.Hdr.Name)] {
+				addAddress(&o.AAAA, rr.AAAA)
+			}
+		}
 	}
 	if len(chain) > len(o.CNAMEs) {
 		o.CNAMEs = chain

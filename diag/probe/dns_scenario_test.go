@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -178,9 +179,84 @@ func TestDNSScenarios(t *testing.T) {
 			b := diagtest.ScriptedBroker(t, diagtest.Script{}, diagtest.At("[::]:0"))
 			return "mqtt://127.0.0.1:" + strconv.Itoa(b.Port)
 		}}, answers{records(name, "127.0.0.1", "::1")}),
+		under(name, scenario{name: "A fails, no AAAA", peer: broker, want: "dns.server_failure"},
+			answers{diagtest.DNSByType(dns.TypeA, diagtest.ServFail, diagtest.NoData)}),
+		under(name, scenario{name: "A is never answered, no AAAA", peer: broker, want: "dns.timeout", plan: diag.PlanInput{TimeoutS: seconds(1)}},
+			answers{diagtest.DNSByType(dns.TypeA, diagtest.DNSSilent, diagtest.NoData)}),
+		under(name, scenario{name: "AAAA fails, no A", peer: broker, want: "dns.no_address"},
+			answers{diagtest.DNSByType(dns.TypeAAAA, diagtest.ServFail, diagtest.NoData)}),
+		under(name, scenario{name: "no A, but AAAA", peer: onAddresses(map[string]diagtest.Handler{"[::1]": nil})}, answers{records(name, "::1")}),
 		under(name, scenario{name: "one IPv4 address dead", peer: broker, want: "tcp.partial_addresses", attention: true},
 			answers{records(name, "127.0.0.1", "127.0.0.9")}),
 	})
+}
+
+// onAddresses is a scenario's peer: a handler for each address, on one port of them all; nil is a broker in order.
+func onAddresses(handlers map[string]diagtest.Handler, options ...diagtest.PeerOption) func(testing.TB) string {
+	return func(t testing.TB) string {
+		good := diagtest.ScriptedBroker(t, diagtest.Script{})
+		port := diagtest.FreePort(t)
+		for address, handle := range handlers {
+			if handle == nil {
+				handle = func(conn net.Conn) { relayTo(good.Addr, conn) }
+			}
+			diagtest.Peer(t, handle, append(options, diagtest.At(address+":"+strconv.Itoa(port)))...)
+		}
+		return "mqtt://127.0.0.1:" + strconv.Itoa(port)
+	}
+}
+
+// TestOneOfTwoAddresses is about names of which one address leads to a broker and the other to something else, whichever a
+// client happens to take first.
+func TestOneOfTwoAddresses(t *testing.T) {
+	t.Parallel()
+	const name = "broker.example.com"
+	page := diagtest.AnswerAndClose([]byte("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")...)
+	var rows []scenario
+	for label, handle := range map[string]diagtest.Handler{"another protocol": diagtest.Banner(diagtest.SSHBanner), "silence": diagtest.Silent,
+		"closed at once": diagtest.CloseAtOnce, "closed at the CONNECT": diagtest.CloseAfterFirstBytes, "HTTP": page, "unavailable": diagtest.AnswerAndClose(0x20, 2, 0, 3)} {
+		for _, order := range [][]string{{"127.0.0.1", "127.0.0.2"}, {"127.0.0.2", "127.0.0.1"}} {
+			rows = append(rows, under(name, scenario{name: label + " at one of " + strings.Join(order, " "), plan: diag.PlanInput{TimeoutS: seconds(1)},
+				peer: onAddresses(map[string]diagtest.Handler{"127.0.0.1": nil, "127.0.0.2": handle}), want: "tcp.partial_addresses", attention: true,
+				check: all(arg("bad", "127.0.0.2"), arg("good", "127.0.0.1"), attention)}, answers{records(name, order...)}))
+		}
+		rows = append(rows, under(name, scenario{name: label + " at the IPv6 address", plan: diag.PlanInput{TimeoutS: seconds(1)},
+			peer: onAddresses(map[string]diagtest.Handler{"127.0.0.1": nil, "[::1]": handle}), want: "dns.ipv6_broken", attention: true,
+			check: attention}, answers{records(name, "127.0.0.1", "::1")}))
+	}
+	own, wrong := diag.TargetInput{ClientID: "boiler-7"}, login("doctor", "wrong")
+	byID := scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+		if c.ClientID == "boiler-7" {
+			return diagtest.ConnectAnswer{}
+		}
+		return diagtest.ConnectAnswer{Action: diagtest.Close}
+	}})
+	behind := func(peer func(testing.TB) string) func(testing.TB) string {
+		return func(t testing.TB) string {
+			u, _ := url.Parse(peer(t))
+			relay := func(conn net.Conn) { relayTo(u.Host, conn) }
+			return onAddresses(map[string]diagtest.Handler{"127.0.0.1": relay, "127.0.0.2": relay})(t)
+		}
+	}
+	two := answers{records(name, "127.0.0.1", "127.0.0.2")}
+	rows = append(rows,
+		under(name, scenario{name: "both in order", peer: onAddresses(map[string]diagtest.Handler{"127.0.0.1": nil, "127.0.0.2": nil})}, two),
+		under(name, scenario{name: "both take one client id alone", peer: behind(byID), in: own}, two),
+		under(name, scenario{name: "both refuse the login", peer: behind(scripted(diagtest.Script{OnConnect: diagtest.OnlyUser("doctor", "right")})), in: wrong,
+			want: "mqtt.bad_credentials"}, two),
+		under(name, scenario{name: "both silent", peer: onAddresses(map[string]diagtest.Handler{"127.0.0.1": diagtest.Silent, "127.0.0.2": diagtest.Silent}),
+			plan: diag.PlanInput{TimeoutS: seconds(1)}, want: "mqtt.no_connack"}, two),
+		under(name, scenario{name: "one refuses the connection, one is no broker", peer: onAddresses(map[string]diagtest.Handler{"127.0.0.1": diagtest.Banner(diagtest.SSHBanner)}),
+			want: "mqtt.not_mqtt"}, two),
+	)
+	runScenarios(t, rows)
+}
+
+// attention demands that verdict of the run.
+func attention(t *testing.T, r diag.Report) {
+	if r.Verdict != diag.OverallAttention {
+		t.Errorf("verdict %s, want attention", r.Verdict)
+	}
 }
 
 // unfollowed answers from a table without following its aliases, as a server does that is no resolver.

@@ -56,7 +56,7 @@ var dnsRules = []diag.Rule{
 		When:   hostsOverride},
 	{Code: "dns.ipv6_broken", Severity: diag.SeverityWarning,
 		Sources:    []string{"RFC 8305", "RFC 6724"},
-		Awaits:     []diag.ProbeID{checkTCP},
+		Awaits:     addressAwaits,
 		LookAlikes: []diag.Code{"tcp.partial_addresses"},
 		When:       ipv6Broken},
 }
@@ -344,51 +344,3 @@ func hostsOverride(v *diag.View) diag.Verdict {
 
 // ipv6Broken needs an IPv4 address that works and every IPv6 address failing. The names of this machine are excepted: a
 // listener on 127.0.0.1 alone is how most programs are set up.
-func ipv6Broken(v *diag.View) diag.Verdict {
-	s, ok := resolution(v)
-	if !ok {
-		return diag.Open()
-	}
-	good, bad := byAddress(v)
-	is6 := func(a string) bool {
-		ip, err := netip.ParseAddrPort(a)
-		return err == nil && ip.Addr().Is6() && !ip.Addr().Is4In6()
-	}
-	is4 := func(a string) bool { return !is6(a) }
-	switch {
-	case s.Seen.Name == "localhost" || strings.HasSuffix(s.Seen.Name, ".localhost"), !slices.ContainsFunc(bad, is6):
-		return diag.Open()
-	case slices.ContainsFunc(good, is6), slices.ContainsFunc(bad, is4), !slices.ContainsFunc(good, is4):
-		return diag.Excluded(diag.N("because.not_ipv6_alone"))
-	}
-	return diag.Holds(diag.Finding{Step: stepOfAddress(v, bad[0]), Evidence: evidenceOfAddress(v, bad[0]),
-		Args: diag.Args{"good": strings.Join(good, ", "), "bad": strings.Join(bad, ", ")}})
-}
-
-// byAddress splits the asked addresses into those whose port accepted and those that failed on the peer's side.
-func byAddress(v *diag.View) (good, bad []string) {
-	for _, s := range diag.SeenBy[*diag.TCPConnect](v, checkTCP) {
-		switch s.Seen.Outcome {
-		case diag.OutcomeOK:
-			good = append(good, s.Seen.Address)
-		case diag.OutcomeUnreachable:
-			// Without an ICMP error from elsewhere it is this machine that has no route: it has no IPv6, most often.
-			if s.Seen.ICMPFamily != 0 {
-				bad = append(bad, s.Seen.Address)
-			}
-		case diag.OutcomeRefused, diag.OutcomeSilent, diag.OutcomeICMP, diag.OutcomeReset:
-			bad = append(bad, s.Seen.Address)
-		}
-	}
-	return good, bad
-}
-
-func stepOfAddress(v *diag.View, address string) string {
-	s, _ := first(diag.SeenBy[*diag.TCPConnect](v, checkTCP), func(c *diag.TCPConnect) bool { return c.Address == address })
-	return s.Step.ID
-}
-
-func evidenceOfAddress(v *diag.View, address string) []diag.Evidence {
-	s, _ := first(diag.SeenBy[*diag.TCPConnect](v, checkTCP), func(c *diag.TCPConnect) bool { return c.Address == address })
-	return s.Step.Evidence
-}

@@ -43,7 +43,7 @@ var tcpRules = []diag.Rule{
 		Hides:      []diag.Code{"mqtt.closed_without_connack", "tls.handshake_closed"},
 		When:       closedOnAccept},
 	{Code: "tcp.partial_addresses", Severity: diag.SeverityWarning,
-		Awaits:     []diag.ProbeID{checkTCP, "mqtt.addresses"},
+		Awaits:     addressAwaits,
 		LookAlikes: []diag.Code{"dns.ipv6_broken"},
 		When:       partialAddresses},
 }
@@ -222,25 +222,4 @@ func closedOnAccept(v *diag.View) diag.Verdict {
 	}
 	return diag.Holds(diag.Finding{Step: l.Step.ID, Evidence: l.Step.Evidence,
 		Args: diag.Args{"address": l.Seen.Address, "duration": diag.FormatMS(l.Seen.Took) + " ms"}})
-}
-
-func partialAddresses(v *diag.View) diag.Verdict {
-	if s, ok := resolution(v); !ok || s.Seen.Name == "localhost" || strings.HasSuffix(s.Seen.Name, ".localhost") {
-		return diag.Open()
-	}
-	good, bad := byAddress(v)
-	// An address whose port accepts and that is no broker is as bad as one that does not.
-	for _, s := range attempts(v, diag.PurposeOtherAddress) {
-		if a := s.Seen; accepted(v) && a.TCP != nil && a.TCP.Outcome == diag.OutcomeOK && !a.SpeaksMQTT() {
-			bad = append(bad, a.Address)
-		}
-	}
-	if len(good) == 0 || len(bad) == 0 {
-		return diag.Open()
-	}
-	if _, six := ipv6Broken(v).Concluded(); six {
-		return diag.Excluded(diag.N("because.ipv6_alone"))
-	}
-	return diag.Holds(diag.Finding{Step: stepOfAddress(v, bad[0]), Evidence: evidenceOfAddress(v, bad[0]),
-		Args: diag.Args{"good": strings.Join(good, ", "), "bad": strings.Join(bad, ", ")}})
 }
