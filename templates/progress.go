@@ -30,13 +30,17 @@ func (r RunPage) left() (ms float64, exact bool) {
 	if p, ok := r.timed(); ok {
 		return float64(max(p.Total-p.Done, 1)) * 1000, true
 	}
-	elapsed := r.span()
-	if elapsed < quickRun {
+	if r.span() < quickRun {
 		return 0, false
 	}
+	return r.atMost(), false
+}
+
+// atMost is how many milliseconds the run could still take when the last event came, with every answer late.
+func (r RunPage) atMost() float64 {
 	opts := r.Report.Plan.PlanOptions
 	opts.Timeout = time.Duration(r.Report.Plan.TimeoutS * float64(time.Second))
 	opts.Watch = time.Duration(r.Report.Plan.WatchS) * time.Second
 	deadline := diag.Plan{Options: opts}.Deadline()
-	return max(float64(deadline.Milliseconds())-elapsed, 0), false
+	return max(float64(deadline.Milliseconds())-r.span(), 0)
 }
