@@ -22,7 +22,9 @@ type Frame struct {
 	Length      int            `json:"length,omitempty"`
 	Fields      map[string]any `json:"fields,omitempty"`
 	Explanation string         `json:"explanation"`
-	Warnings    []WarningText  `json:"warnings,omitempty"`
+	// Note is the explanation before it had words, so that it can be put into another language.
+	Note     diag.Note     `json:"note,omitzero"`
+	Warnings []WarningText `json:"warnings,omitempty"`
 	// Answers is the number of the packet that this one answers, and TookMS the time since.
 	Answers uint64   `json:"answers,omitempty"`
 	TookMS  *float64 `json:"took_ms,omitempty"`
@@ -32,8 +34,9 @@ type Frame struct {
 
 // WarningText is a warning in words.
 type WarningText struct {
-	Text    string `json:"text"`
-	Section string `json:"section"`
+	Text    string    `json:"text"`
+	Note    diag.Note `json:"note,omitzero"` // the text before it had words
+	Section string    `json:"section"`
 }
 
 // Mask stands in the place of a secret.
@@ -54,7 +57,8 @@ func (w Writer) Frame(p Packet) Frame {
 	}
 	warnings := p.Warnings
 	if p.Event != nil {
-		f.Type, f.Fields, f.Explanation = p.Event.Type, p.Event.Fields, w.Say(p.Event.Note)
+		f.Type, f.Fields = p.Event.Type, p.Event.Fields
+		w.explain(&f, p.Event.Note)
 		if p.Event.Warning != nil {
 			warnings = []Warning{*p.Event.Warning}
 		}
@@ -62,16 +66,20 @@ func (w Writer) Frame(p Packet) Frame {
 		w.describe(&f, &p)
 	}
 	for _, warning := range warnings {
-		f.Warnings = append(f.Warnings, WarningText{Text: w.Say(warning.Note), Section: warning.Section})
+		f.Warnings = append(f.Warnings, WarningText{Text: w.Say(warning.Note), Note: warning.Note, Section: warning.Section})
 	}
 	return f
 }
 
 // Lost describes packets that are gone.
 func (w Writer) Lost(b Batch, at time.Time) Frame {
-	return Frame{Seq: b.LostUpTo, At: at, Type: "lost", Fields: map[string]any{"count": b.Lost, "from": b.LostUpTo - b.Lost + 1, "to": b.LostUpTo},
-		Explanation: w.Say(diag.N("trace.lost", "count", fmt.Sprint(b.Lost)))}
+	f := Frame{Seq: b.LostUpTo, At: at, Type: "lost", Fields: map[string]any{"count": b.Lost, "from": b.LostUpTo - b.Lost + 1, "to": b.LostUpTo}}
+	w.explain(&f, diag.N("trace.lost", "count", fmt.Sprint(b.Lost)))
+	return f
 }
+
+// explain puts a note into a packet, with its words.
+func (w Writer) explain(f *Frame, n diag.Note) { f.Note, f.Explanation = n, w.Say(n) }
 
 // describe fills in type, fields and explanation of a packet.
 func (w Writer) describe(f *Frame, p *Packet) {
@@ -83,7 +91,7 @@ func (w Writer) describe(f *Frame, p *Packet) {
 	}
 	packet, _ := p.decode(dir, p.Version)
 	if p.hidden {
-		f.Explanation = w.Say(diag.N("trace.hidden"))
+		w.explain(f, diag.N("trace.hidden"))
 		return
 	}
 	if p.broken || packet == nil && !p.Truncated {
@@ -92,11 +100,11 @@ func (w Writer) describe(f *Frame, p *Packet) {
 		if dir == in { // a client's bytes may hold its password
 			f.Fields["bytes"] = printable(p.raw)
 		}
-		f.Explanation = w.Say(diag.N("trace.malformed." + string(p.Dir)))
+		w.explain(f, diag.N("trace.malformed."+string(p.Dir)))
 		return
 	}
 	if packet == nil {
-		f.Explanation = w.Say(diag.N("trace.large", "name", frame.Type.String(), "length", itoa(p.Length)))
+		w.explain(f, diag.N("trace.large", "name", frame.Type.String(), "length", itoa(p.Length)))
 		return
 	}
 	switch p2 := packet.(type) {
@@ -116,7 +124,7 @@ func (w Writer) describe(f *Frame, p *Packet) {
 		if p2.Legacy {
 			key = "trace.connack.legacy"
 		}
-		f.Explanation = w.Say(note(key, "code", code(p2.Code), "reason", p2.Reason()))
+		w.explain(f, note(key, "code", code(p2.Code), "reason", p2.Reason()))
 	case *mqttwire.Publish:
 		w.publish(f, p, p2)
 	case *mqttwire.Ack:
@@ -129,7 +137,7 @@ func (w Writer) describe(f *Frame, p *Packet) {
 		if p2.Code >= 0x80 {
 			key = "trace.ack_refused"
 		}
-		f.Explanation = w.Say(note(key, "name", p2.Type.String(), "value", itoa(int(p2.PacketID)), "code", code(p2.Code),
+		w.explain(f, note(key, "name", p2.Type.String(), "value", itoa(int(p2.PacketID)), "code", code(p2.Code),
 			"reason", mqttwire.LookupReason(p.Version, p2.Type, p2.Code).Name))
 	case *mqttwire.Subscribe:
 		w.subscribe(f, p.Version, p2)
@@ -137,29 +145,29 @@ func (w Writer) describe(f *Frame, p *Packet) {
 		f.Fields["packet_id"] = p2.PacketID
 		f.Fields["filters"] = clip(p2.Filters)
 		w.properties(f, &p2.Properties)
-		f.Explanation = w.Say(note("trace.unsubscribe", "filter", strings.Join(clip(p2.Filters)[:min(3, len(p2.Filters))], ", "), "count", itoa(len(p2.Filters))))
+		w.explain(f, note("trace.unsubscribe", "filter", strings.Join(clip(p2.Filters)[:min(3, len(p2.Filters))], ", "), "count", itoa(len(p2.Filters))))
 	case *mqttwire.Suback:
 		f.Fields["packet_id"] = p2.PacketID
 		f.Fields["reasons"] = w.reasons(p.Version, mqttwire.SUBACK, p2.Codes)
 		w.properties(f, &p2.Properties)
-		f.Explanation = w.answers("trace.suback", p.Version, mqttwire.SUBACK, p2.Codes)
+		w.explain(f, answers("trace.suback", p.Version, mqttwire.SUBACK, p2.Codes))
 	case *mqttwire.Unsuback:
 		f.Fields["packet_id"] = p2.PacketID
 		if p.Version == mqttwire.V5 {
 			f.Fields["reasons"] = w.reasons(p.Version, mqttwire.UNSUBACK, p2.Codes)
 			w.properties(f, &p2.Properties)
 		}
-		f.Explanation = w.answers("trace.unsuback", p.Version, mqttwire.UNSUBACK, p2.Codes)
+		w.explain(f, answers("trace.unsuback", p.Version, mqttwire.UNSUBACK, p2.Codes))
 	case *mqttwire.Pingreq:
-		f.Explanation = w.Say(diag.N("trace.pingreq"))
+		w.explain(f, diag.N("trace.pingreq"))
 	case *mqttwire.Pingresp:
-		f.Explanation = w.Say(diag.N("trace.pingresp"))
+		w.explain(f, diag.N("trace.pingresp"))
 	case *mqttwire.Disconnect:
 		w.disconnect(f, p, p2)
 	case *mqttwire.Auth:
 		w.reason(f, mqttwire.V5, mqttwire.AUTH, p2.Code)
 		w.properties(f, &p2.Properties)
-		f.Explanation = w.Say(note("trace.auth."+string(p.Dir), "method", p2.AuthenticationMethod, "reason", mqttwire.LookupReason(mqttwire.V5, mqttwire.AUTH, p2.Code).Name))
+		w.explain(f, note("trace.auth."+string(p.Dir), "method", p2.AuthenticationMethod, "reason", mqttwire.LookupReason(mqttwire.V5, mqttwire.AUTH, p2.Code).Name))
 	}
 }
 
@@ -167,7 +175,7 @@ func (w Writer) connect(f *Frame, p *mqttwire.ConnectPacket) {
 	set := f.Fields
 	set["protocol"], set["version"] = p.Protocol, p.Version.String()
 	if misread(p) {
-		f.Explanation = w.Say(diag.N("trace.connect.misread", "version", p.Version.String()))
+		w.explain(f, diag.N("trace.connect.misread", "version", p.Version.String()))
 		return
 	}
 	set["client_id"], set["clean_start"], set["keepalive_s"] = p.ClientID, p.CleanStart, p.KeepAlive
@@ -193,7 +201,7 @@ func (w Writer) connect(f *Frame, p *mqttwire.ConnectPacket) {
 	if !p.CleanStart {
 		key = "trace.connect.resume"
 	}
-	f.Explanation = w.Say(note(key, "version", p.Version.String(), "client_id", p.ClientID, "username", name, "keepalive", itoa(int(p.KeepAlive))))
+	w.explain(f, note(key, "version", p.Version.String(), "client_id", p.ClientID, "username", name, "keepalive", itoa(int(p.KeepAlive))))
 }
 
 func (w Writer) publish(f *Frame, p *Packet, m *mqttwire.Publish) {
@@ -218,7 +226,7 @@ func (w Writer) publish(f *Frame, p *Packet, m *mqttwire.Publish) {
 	if topic == "" && m.TopicAlias != nil {
 		key, topic = "trace.publish."+string(p.Dir)+".alias", itoa(int(*m.TopicAlias))
 	}
-	f.Explanation = w.Say(note(key, "length", itoa(length), "topic", topic, "value", topic, "qos", itoa(int(m.QoS))))
+	w.explain(f, note(key, "length", itoa(length), "topic", topic, "value", topic, "qos", itoa(int(m.QoS))))
 }
 
 func (w Writer) subscribe(f *Frame, v mqttwire.Version, p *mqttwire.Subscribe) {
@@ -237,12 +245,12 @@ func (w Writer) subscribe(f *Frame, v mqttwire.Version, p *mqttwire.Subscribe) {
 	}
 	f.Fields["filters"] = filters
 	w.properties(f, &p.Properties)
-	f.Explanation = w.Say(note("trace.subscribe", "filter", strings.Join(names, ", "), "count", itoa(len(p.Filters))))
+	w.explain(f, note("trace.subscribe", "filter", strings.Join(names, ", "), "count", itoa(len(p.Filters))))
 }
 
 func (w Writer) disconnect(f *Frame, p *Packet, d *mqttwire.Disconnect) {
 	if p.Version != mqttwire.V5 {
-		f.Explanation = w.Say(diag.N("trace.disconnect.out"))
+		w.explain(f, diag.N("trace.disconnect.out"))
 		return
 	}
 	w.reason(f, p.Version, mqttwire.DISCONNECT, d.Code)
@@ -251,7 +259,7 @@ func (w Writer) disconnect(f *Frame, p *Packet, d *mqttwire.Disconnect) {
 	if d.Code != 0 {
 		key += ".reason"
 	}
-	f.Explanation = w.Say(note(key, "code", code(d.Code), "reason", d.Reason(), "reason_string", d.ReasonString))
+	w.explain(f, note(key, "code", code(d.Code), "reason", d.Reason(), "reason_string", d.ReasonString))
 }
 
 // code writes a return or reason code as people look it up.
@@ -267,11 +275,13 @@ type Reason struct {
 	Code byte   `json:"code"`
 	Name string `json:"name"`
 	Text string `json:"text,omitempty"`
+	Key  string `json:"key,omitempty"` // of the text in the catalogue
 }
 
 func (w Writer) reasonOf(v mqttwire.Version, kind mqttwire.PacketType, c byte) Reason {
 	info := mqttwire.LookupReason(v, kind, c)
-	return Reason{Code: c, Name: info.Name, Text: w.Say(diag.Note{Key: reasonKey(v, kind, c)})}
+	key := reasonKey(v, kind, c)
+	return Reason{Code: c, Name: info.Name, Text: w.Say(diag.Note{Key: key}), Key: key}
 }
 
 // reasonKey is the catalogue's key for what a code means; empty: it has no meaning.
@@ -305,7 +315,7 @@ func (w Writer) reasons(v mqttwire.Version, kind mqttwire.PacketType, codes []by
 }
 
 // answers tells of an answer with several codes how many refuse, and why the first of them does.
-func (w Writer) answers(key string, v mqttwire.Version, kind mqttwire.PacketType, codes []byte) string {
+func answers(key string, v mqttwire.Version, kind mqttwire.PacketType, codes []byte) diag.Note {
 	refused := 0
 	first := ""
 	for _, c := range codes {
@@ -320,9 +330,9 @@ func (w Writer) answers(key string, v mqttwire.Version, kind mqttwire.PacketType
 		granted = itoa(int(codes[0]))
 	}
 	if refused > 0 {
-		return w.Say(note(key+".refused", "count", itoa(refused), "total", itoa(len(codes)), "reason", first))
+		return note(key+".refused", "count", itoa(refused), "total", itoa(len(codes)), "reason", first)
 	}
-	return w.Say(note(key, "total", itoa(len(codes)), "granted", granted))
+	return note(key, "total", itoa(len(codes)), "granted", granted)
 }
 
 // clip shortens a list to what is shown.

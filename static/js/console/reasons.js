@@ -18,13 +18,14 @@ const names = {
 const returns = ["Connection Accepted", "Connection Refused, unacceptable protocol version", "Connection Refused, identifier rejected",
   "Connection Refused, Server unavailable", "Connection Refused, bad user name or password", "Connection Refused, not authorized"];
 
-// reasonOf is {code, name, text} of a code in a packet ("connack", "suback", …) of a version (3 to 5).
+// reasonOf is {code, name, text, key} of a code in a packet ("connack", "suback", …) of a version (3 to 5).
 export function reasonOf(version, packet, code) {
-  if (version < 5 && packet === "connack") return { code, name: returns[code] ?? "unknown code", text: said(`trace.return.${code}`) };
-  if (packet === "suback" && code <= 2) return { code, name: `Granted QoS ${code}`, text: said(`trace.granted.${code}`) };
-  if (code === 0 && packet === "disconnect") return { code, name: "Normal disconnection", text: "" };
-  if (version < 5) return { code, name: code === 0x80 ? "Failure" : "unknown code", text: said("trace.reason.0x80") };
-  return { code, name: names[code] ?? "unknown code", text: code === 0 ? "" : said(`trace.reason.${hex(code)}`) };
+  const made = (name, key) => ({ code, name, text: key ? said(key) : "", key: key || undefined });
+  if (version < 5 && packet === "connack") return made(returns[code] ?? "unknown code", returns[code] && `trace.return.${code}`);
+  if (packet === "suback" && code <= 2) return made(`Granted QoS ${code}`, `trace.granted.${code}`);
+  if (code === 0 && packet === "disconnect") return made("Normal disconnection", "");
+  if (version < 5) return made(code === 0x80 ? "Failure" : "unknown code", "trace.reason.0x80");
+  return made(names[code] ?? "unknown code", code && names[code] ? `trace.reason.${hex(code)}` : "");
 }
 
 export const hex = (code) => "0x" + code.toString(16).padStart(2, "0");

@@ -21,15 +21,27 @@ export function describe({ dir, type, length, packet, breaches, verdict, version
   if (broken || (!packet && !truncated)) {
     frame.type = "malformed";
     frame.fields.packet_type = type;
-    frame.explanation = said(`trace.malformed.${dir}`);
-  } else if (!packet) frame.explanation = said("trace.large", { name: type, length });
+    explain(frame, `trace.malformed.${dir}`);
+  } else if (!packet) explain(frame, "trace.large", { name: type, length });
   else writers[type](frame, packet, dir, version);
   return frame;
 }
 
 function warn(all, key, version, own, places) {
   const at = section(sections, key, version, own);
-  if (at) all.push({ text: said(key, places), section: at });
+  if (at) all.push({ text: said(key, places), note: noted(key, places), section: at });
+}
+
+// explain words a note into a frame, and keeps what it was made of: a report shows it in the language of its reader.
+function explain(frame, key, args) {
+  frame.note = noted(key, args);
+  frame.explanation = said(key, args);
+}
+
+// noted is a note as the server has them: facts as texts, none that is empty.
+export function noted(key, args = {}) {
+  const given = Object.entries(args).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return { key, args: Object.fromEntries(given.map(([name, value]) => [name, String(value)])) };
 }
 
 const reason = (frame, version, type, code) => {
@@ -47,7 +59,7 @@ function codes(frame, key, version, type, all) {
   const refused = all.filter((code) => code >= 0x80);
   const name = refused.length ? reasonOf(version, type, refused[0]).name : "";
   const places = { count: refused.length, total: all.length, reason: name, granted: all.length === 1 ? all[0] : "" };
-  frame.explanation = said(refused.length ? `${key}.refused` : key, places);
+  explain(frame, refused.length ? `${key}.refused` : key, places);
 }
 
 const writers = {
@@ -61,14 +73,14 @@ const writers = {
       f.fields.will = { topic, qos, retain, payload_bytes: payload.length, payload: base64(payload.subarray(0, 1024)) };
       if (p.will.properties && Object.keys(p.will.properties).length) f.fields.will.properties = p.will.properties;
     }
-    f.explanation = said(p.clean ? "trace.connect" : "trace.connect.resume", { version: named(p.version), client_id: p.clientId, username: p.username, keepalive: p.keepAlive });
+    explain(f, p.clean ? "trace.connect" : "trace.connect.resume", { version: named(p.version), client_id: p.clientId, username: p.username, keepalive: p.keepAlive });
   },
   CONNACK(f, p, dir, version) {
     f.fields.session_present = p.present;
     const r = reason(f, p.legacy ? 4 : version, "CONNACK", p.code);
     properties(f, p);
     const key = p.legacy ? "legacy" : p.code ? "refused" : p.present ? "resumed" : "accepted";
-    f.explanation = said(`trace.connack.${key}`, { code: coded(p.code), reason: r.name });
+    explain(f, `trace.connack.${key}`, { code: coded(p.code), reason: r.name });
   },
   PUBLISH(f, p, dir) {
     Object.assign(f.fields, { topic: p.topic, qos: p.qos, retain: p.retain, dup: p.dup, payload_bytes: p.bytes });
@@ -78,13 +90,13 @@ const writers = {
     properties(f, p);
     const alias = p.topic ? undefined : p.properties?.topic_alias;
     const key = `trace.publish.${dir}` + (alias !== undefined ? ".alias" : p.retain ? ".retain" : "");
-    f.explanation = said(key, { length: p.bytes, topic: p.topic, value: alias, qos: p.qos });
+    explain(f, key, { length: p.bytes, topic: p.topic, value: alias, qos: p.qos });
   },
   SUBSCRIBE(f, p, dir, version) {
     f.fields.packet_id = p.id;
     f.fields.filters = version === 5 ? p.filters : p.filters.map(({ filter, qos }) => ({ filter, qos }));
     properties(f, p);
-    f.explanation = said("trace.subscribe", { filter: p.filters.slice(0, 3).map((s) => s.filter).join(", "), count: p.filters.length });
+    explain(f, "trace.subscribe", { filter: p.filters.slice(0, 3).map((s) => s.filter).join(", "), count: p.filters.length });
   },
   SUBACK(f, p, dir, version) {
     f.fields.packet_id = p.id;
@@ -96,7 +108,7 @@ const writers = {
     f.fields.packet_id = p.id;
     f.fields.filters = p.filters;
     properties(f, p);
-    f.explanation = said("trace.unsubscribe", { filter: p.filters.slice(0, 3).join(", "), count: p.filters.length });
+    explain(f, "trace.unsubscribe", { filter: p.filters.slice(0, 3).join(", "), count: p.filters.length });
   },
   UNSUBACK(f, p, dir, version) {
     f.fields.packet_id = p.id;
@@ -104,21 +116,21 @@ const writers = {
     properties(f, p);
     codes(f, "trace.unsuback", version, "unsuback", p.codes);
   },
-  PINGREQ(f) { f.explanation = said("trace.pingreq"); },
-  PINGRESP(f) { f.explanation = said("trace.pingresp"); },
+  PINGREQ(f) { explain(f, "trace.pingreq"); },
+  PINGRESP(f) { explain(f, "trace.pingresp"); },
   DISCONNECT(f, p, dir, version) {
     if (version !== 5) {
-      f.explanation = said("trace.disconnect.out");
+      explain(f, "trace.disconnect.out");
       return;
     }
     const r = reason(f, version, "DISCONNECT", p.code);
     properties(f, p);
-    f.explanation = said(`trace.disconnect.${dir}${p.code ? ".reason" : ""}`, { code: coded(p.code), reason: r.name, reason_string: p.properties?.reason_string });
+    explain(f, `trace.disconnect.${dir}${p.code ? ".reason" : ""}`, { code: coded(p.code), reason: r.name, reason_string: p.properties?.reason_string });
   },
   AUTH(f, p, dir) {
     const r = reason(f, 5, "AUTH", p.code);
     properties(f, p);
-    f.explanation = said(`trace.auth.${dir}`, { method: p.properties?.authentication_method, reason: r.name });
+    explain(f, `trace.auth.${dir}`, { method: p.properties?.authentication_method, reason: r.name });
   },
 };
 
@@ -128,7 +140,7 @@ for (const type of ["PUBACK", "PUBREC", "PUBREL", "PUBCOMP"]) {
     if (version === 5) reason(f, version, type, p.code);
     properties(f, p);
     const refused = p.code >= 0x80;
-    f.explanation = said(refused ? "trace.ack_refused" : `trace.${type.toLowerCase()}`,
+    explain(f, refused ? "trace.ack_refused" : `trace.${type.toLowerCase()}`,
       { name: type, value: p.id, code: coded(p.code), reason: refused ? reasonOf(version, type.toLowerCase(), p.code).name : "" });
   };
 }
