@@ -57,6 +57,7 @@ type Store interface {
 
 	Crew
 	People
+	Traces
 
 	// Close ends the store in order. It is called once, when nothing else is under way.
 	Close() error
@@ -87,6 +88,7 @@ type Run struct {
 // RunFilter chooses runs. The zero value chooses none: Limit is needed.
 type RunFilter struct {
 	Person string    // who made them; empty: everybody
+	Maker  []byte    // hash of the owner cookie that made them; empty: any
 	Target string    // a part of the URL; empty: all
 	Before time.Time // created before; zero: now
 	Limit  int
