@@ -16,9 +16,6 @@ import (
 	"mqttdoctor/diag/trace"
 )
 
-// traceSchema is the version of an exported trace.
-const traceSchema = "mqttdoctor.trace/1"
-
 // traceFile is the body of trace.json. The console's id is not in it: who has it can connect to the target.
 type traceFile struct {
 	Schema     string           `json:"schema"`
@@ -122,7 +119,7 @@ func (h *Handlers) handleTraceJSON(w http.ResponseWriter, r *http.Request) error
 	}
 	all := kept.Recorder.All()
 	writer := traceWriter(r, h.apiLang(r, ""))
-	file := traceFile{Schema: traceSchema, Version: h.Version, ExportedAt: time.Now().UTC(), Target: kept.Target, Lost: all.Lost,
+	file := traceFile{Schema: trace.Schema, Version: h.Version, ExportedAt: time.Now().UTC(), Target: kept.Target, Lost: all.Lost,
 		Packets: make([]trace.Frame, 0, len(all.Packets))}
 	for _, p := range all.Packets {
 		file.Packets = append(file.Packets, writer.Frame(p))

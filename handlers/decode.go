@@ -25,15 +25,20 @@ const maxDrain = 8 << 20
 // of another type, so that a misspelt setting is never silently left out of a diagnosis. An empty body is an error unless
 // optional.
 func readJSON(w http.ResponseWriter, r *http.Request, dst any, optional bool) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	return readJSONOf(w, r, dst, optional, maxBody)
+}
+
+// readJSONOf is readJSON for a body of at most so many bytes.
+func readJSONOf(w http.ResponseWriter, r *http.Request, dst any, optional bool, most int) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(most)))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		// A client that is still sending when the connection is closed never reads the answer.
 		_, _ = io.CopyN(io.Discard, r.Body, maxDrain)
 		return &badRequest{status: http.StatusBadRequest, code: "body_too_large",
-			args:   diag.Args{"limit": strconv.Itoa(maxBody)},
-			fields: diag.FieldErrors{"body": diag.N("api.body_too_large", "limit", strconv.Itoa(maxBody))}}
+			args:   diag.Args{"limit": strconv.Itoa(most)},
+			fields: diag.FieldErrors{"body": diag.N("api.body_too_large", "limit", strconv.Itoa(most))}}
 	case err != nil:
 		return &badRequest{status: http.StatusBadRequest, code: "body_unreadable"}
 	}

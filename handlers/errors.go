@@ -10,6 +10,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
+	"mqttdoctor/diag/trace"
 )
 
 // Problem is an error as a person or program gets it: never more than they may know.
@@ -63,6 +64,7 @@ func problem(err error, lang catalogue.Lang) Problem {
 		ahead     *AfterAhead
 		crowd     *TooManyViewers
 		tries     *TooManyTries
+		refused   *trace.Refused
 	)
 	made := func(status int, code string, pairs ...string) Problem {
 		return Problem{Status: status, Code: code, Message: say(diag.N("api."+code, pairs...), lang)}
@@ -103,6 +105,10 @@ func problem(err error, lang catalogue.Lang) Problem {
 			p.Fields[f] = say(diag.N("api.secret_again"), lang)
 		}
 		return p
+	case errors.As(err, &refused):
+		p := made(http.StatusBadRequest, "bad_trace", "count", strconv.Itoa(refused.Packet+1), "field", refused.Field)
+		p.Fields = map[string]string{"packets." + strconv.Itoa(refused.Packet) + "." + refused.Field: p.Message}
+		return p
 	case errors.As(err, &ahead):
 		p := made(http.StatusBadRequest, "invalid_after", "limit", strconv.Itoa(ahead.Last))
 		p.Fields = map[string]string{"after": p.Message}
@@ -135,6 +141,8 @@ func problem(err error, lang catalogue.Lang) Problem {
 		return made(http.StatusNotFound, "console_not_found")
 	case errors.Is(err, ErrNoTrace):
 		return made(http.StatusConflict, "no_trace")
+	case errors.Is(err, ErrNoAttached):
+		return made(http.StatusNotFound, "trace_not_found")
 	case errors.Is(err, ErrNoToken):
 		return made(http.StatusUnauthorized, "token_missing")
 	case errors.Is(err, ErrNotYours):

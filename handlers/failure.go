@@ -18,6 +18,8 @@ var (
 	ErrNoConsole = errors.New("no such console")
 	// ErrNoTrace: the console was opened without a trace.
 	ErrNoTrace = errors.New("console without trace")
+	// ErrNoAttached: no trace is attached to the run.
+	ErrNoAttached = errors.New("run without trace")
 	// ErrStopping: the server is going down and takes no new runs.
 	ErrStopping = errors.New("server is stopping")
 	// ErrSlow: a viewer was behind for too long.

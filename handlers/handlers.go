@@ -88,11 +88,15 @@ func (h *Handlers) Register(r chi.Router) {
 			r.Get("/demo", h.wrap(h.handleDemo))
 			r.Post("/console", h.wrap(h.handleOpenConsole))
 		})
-		// For whoever has the link, or the delete token.
+		// For whoever has the link, or the delete token, or the owner's cookie.
+		r.Get("/runs", h.wrap(h.handleMine))
 		r.Get("/runs/{id}", h.wrap(h.handleReport))
 		r.Delete("/runs/{id}", h.wrap(h.handleDelete))
 		r.Post("/runs/{id}/cancel", h.wrap(h.handleCancel))
 		r.Get("/runs/{id}/stream", h.wrap(h.handleStream))
+		r.Put("/runs/{id}/trace", h.wrap(h.handleAttach))
+		r.Get("/runs/{id}/trace", h.wrap(h.handleAttached))
+		r.Delete("/runs/{id}/trace", h.wrap(h.handleDetach))
 		r.Get("/checks", h.wrap(h.handleChecks))
 		r.Get("/causes", h.wrap(h.handleCauses))
 		r.Post("/client-code", h.wrap(h.handleClientCode))

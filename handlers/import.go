@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
+	"mqttdoctor/diag/trace"
 	"mqttdoctor/templates"
 )
 
@@ -21,27 +23,29 @@ const (
 // exportedReport is a report as a file: in the reader's language, and as it is kept, so that another server can read it again.
 type exportedReport struct {
 	catalogue.ReportView
-	Raw diag.Report `json:"raw"`
+	Trace *trace.Attached `json:"trace,omitempty"` // what was attached from the console
+	Raw   diag.Report     `json:"raw"`
 }
 
 // readImport reads an exported report. Nothing in it is trusted: it is shown, and marked as made elsewhere.
-func readImport(body io.Reader) (diag.Report, error) {
-	refuse := func(code string) (diag.Report, error) {
-		return diag.Report{}, &badRequest{status: http.StatusBadRequest, code: code, fields: diag.FieldErrors{"body": diag.N("api." + code)}}
+func readImport(body io.Reader) (importedFile, error) {
+	refuse := func(code string) (importedFile, error) {
+		return importedFile{}, &badRequest{status: http.StatusBadRequest, code: code, fields: diag.FieldErrors{"body": diag.N("api." + code)}}
 	}
 	data, err := io.ReadAll(body)
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		limit := strconv.Itoa(maxImport)
-		return diag.Report{}, &badRequest{status: http.StatusBadRequest, code: "body_too_large", args: diag.Args{"limit": limit},
+		return importedFile{}, &badRequest{status: http.StatusBadRequest, code: "body_too_large", args: diag.Args{"limit": limit},
 			fields: diag.FieldErrors{"body": diag.N("api.body_too_large", "limit", limit)}}
 	}
 	if err != nil {
 		return refuse("body_unreadable")
 	}
 	var file struct {
-		Schema string       `json:"schema"`
-		Raw    *diag.Report `json:"raw"`
+		Schema string          `json:"schema"`
+		Raw    *diag.Report    `json:"raw"`
+		Trace  *trace.Attached `json:"trace"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil || file.Schema != diag.Schema || file.Raw == nil || file.Raw.Schema != diag.Schema {
 		return refuse("no_report")
@@ -53,15 +57,43 @@ func readImport(body io.Reader) (diag.Report, error) {
 	if _, err := diag.ParseTarget(diag.TargetInput{URL: r.Target.URL}); err != nil {
 		return refuse("no_report")
 	}
-	return r, nil
+	in := importedFile{report: r}
+	if t := file.Trace; t != nil {
+		kept, err := attachable(traceInput{Schema: t.Schema, Target: map[string]any{"url": t.Target}, Lost: t.Lost, Packets: t.Packets}, t.Payloads)
+		if err != nil {
+			return importedFile{}, err
+		}
+		in.trace = &kept
+	}
+	return in, nil
+}
+
+// importedFile is a report that came as a file, and the trace that was attached to it; nil: none.
+type importedFile struct {
+	report diag.Report
+	trace  *trace.Attached
+}
+
+// keepImport makes a run of it.
+func (h *Handlers) keepImport(r *http.Request, by Actor, in importedFile) (Started, error) {
+	started, err := h.Runs.Import(r.Context(), by, in.report)
+	if err != nil || in.trace == nil {
+		return started, err
+	}
+	maker := Actor{Token: started.DeleteToken}
+	_, err = h.Runs.Attach(r.Context(), started.ID, maker, func() (trace.Attached, error) { return *in.trace, nil })
+	if err != nil {
+		_ = h.Runs.Delete(context.WithoutCancel(r.Context()), started.ID, maker) // half a report helps nobody
+	}
+	return started, err
 }
 
 func (h *Handlers) handleImport(w http.ResponseWriter, r *http.Request) error {
-	report, err := readImport(http.MaxBytesReader(w, r.Body, maxImport))
+	in, err := readImport(http.MaxBytesReader(w, r.Body, maxImport))
 	if err != nil {
 		return err
 	}
-	started, err := h.Runs.Import(r.Context(), h.owningActor(w, r), report)
+	started, err := h.keepImport(r, h.owningActor(w, r), in)
 	if err != nil {
 		return err
 	}
@@ -79,15 +111,15 @@ func (h *Handlers) handleImportPage(w http.ResponseWriter, r *http.Request) erro
 // handleImportForm takes the file of the page's form.
 func (h *Handlers) handleImportForm(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxImport+4<<10)
-	report, err := diag.Report{}, error(&badRequest{status: http.StatusBadRequest, code: "no_report"})
+	in, err := importedFile{}, error(&badRequest{status: http.StatusBadRequest, code: "no_report"})
 	if file, _, fileErr := r.FormFile("report"); fileErr == nil {
 		defer file.Close()
 		defer func() { _ = r.MultipartForm.RemoveAll() }()
-		report, err = readImport(file)
+		in, err = readImport(file)
 	}
 	if err == nil {
 		var started Started
-		if started, err = h.Runs.Import(r.Context(), h.browserActor(w, r), report); err == nil {
+		if started, err = h.keepImport(r, h.browserActor(w, r), in); err == nil {
 			http.Redirect(w, r, "/runs/"+started.ID, http.StatusSeeOther)
 			return nil
 		}

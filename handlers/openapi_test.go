@@ -97,6 +97,8 @@ func TestOpenAPIHasTheFieldsOfTheTypes(t *testing.T) {
 		"Scenario": reflect.TypeFor[demoScenario](), "ConsoleInput": reflect.TypeFor[consoleInput](),
 		"Console": reflect.TypeFor[consoleAnswer](), "Trace": reflect.TypeFor[traceFile](),
 		"TracePacket": reflect.TypeFor[trace.Frame](), "TraceWarning": reflect.TypeFor[trace.WarningText](),
+		"Note": reflect.TypeFor[diag.Note](), "TraceInput": reflect.TypeFor[traceInput](), "AttachedTrace": reflect.TypeFor[trace.Attached](),
+		"Attachment": reflect.TypeFor[attachedAnswer](), "RunLine": reflect.TypeFor[mineLine](),
 	} {
 		want := slices.Sorted(maps.Keys(fieldsOf(typ)))
 		got := slices.Sorted(maps.Keys(doc.Components.Schemas[name].Properties))

@@ -11,6 +11,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
+	"mqttdoctor/diag/trace"
 	"mqttdoctor/templates"
 )
 
@@ -57,6 +58,9 @@ func (h *Handlers) handleLive(w http.ResponseWriter, r *http.Request) error {
 	start.State, start.Verdict, start.Duration = diag.StateRunning, "", 0
 	f := &livePage{after: after, target: report.Target, sent: map[string]string{},
 		page: templates.NewRunPage(p, catalogue.Render(start, p.Lang)),
+		trace: func() (*trace.Attached, error) {
+			return h.attachedIn(r.WithContext(context.WithoutCancel(r.Context())), id, p.Lang)
+		},
 		rights: func() (templates.Rights, error) {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 2*time.Second)
 			defer cancel()
@@ -79,6 +83,7 @@ type livePage struct {
 	page   templates.RunPage
 	sent   map[string]string // what was sent last, by target: the same is not sent again
 	rights func() (templates.Rights, error)
+	trace  func() (*trace.Attached, error)
 }
 
 func (l *livePage) render(e diag.Event) ([]byte, error) {
@@ -109,6 +114,9 @@ func (l *livePage) render(e diag.Event) ([]byte, error) {
 			l.page.Rights = rights
 		}
 		l.page.Rights.Cancel = false
+		if attached, traceErr := l.trace(); traceErr == nil {
+			l.page.Trace = attached
+		}
 		f.State = l.page.Report.State
 		add("run-body", "replace", templates.RunBody(l.page))
 		return marshal(f, err)

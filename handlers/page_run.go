@@ -44,6 +44,9 @@ func (h *Handlers) runPage(w http.ResponseWriter, r *http.Request) (templates.Ru
 	page := templates.NewRunPage(p, catalogue.Render(report, p.Lang))
 	page.After = after
 	page.Link = h.absolute(r, "/runs/"+id)
+	if page.Trace, err = h.attachedIn(r, id, p.Lang); err != nil {
+		return page, err
+	}
 	page.Rights, err = h.pageRights(r.Context(), id, h.actor(r))
 	return page, err
 }
@@ -154,7 +157,8 @@ func (h *Handlers) export(w http.ResponseWriter, r *http.Request, ending string)
 	p := templates.Page{Lang: h.lang(r, ""), Standalone: true, Version: h.Version}
 	page := templates.NewRunPage(p, catalogue.Render(report, p.Lang))
 	page.Link = h.absolute(r, "/runs/"+id)
-	return page, nil
+	page.Trace, err = h.attachedIn(r, id, p.Lang)
+	return page, err
 }
 
 func (h *Handlers) handleExportMarkdown(w http.ResponseWriter, r *http.Request) error {

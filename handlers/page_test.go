@@ -24,6 +24,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
+	"mqttdoctor/diag/trace"
 	"mqttdoctor/templates"
 )
 
@@ -36,6 +37,7 @@ type pageRuns struct {
 	err     error
 	rights  Rights
 	reran   RerunOptions
+	trace   *trace.Attached
 }
 
 func (p *pageRuns) Start(_ context.Context, _ Actor, in diag.RunInput) (Started, error) {
@@ -68,6 +70,41 @@ func (p *pageRuns) Import(_ context.Context, _ Actor, r diag.Report) (Started, e
 func (p *pageRuns) Rerun(_ context.Context, _ string, _ Actor, with RerunOptions) (Started, error) {
 	p.reran = with
 	return Started{ID: p.id}, p.err
+}
+
+func (p *pageRuns) Attach(_ context.Context, id string, _ Actor, read func() (trace.Attached, error)) (trace.Attached, error) {
+	if id != p.id {
+		return trace.Attached{}, ErrNotFound
+	}
+	if p.err != nil {
+		return trace.Attached{}, p.err
+	}
+	t, err := read()
+	if err == nil {
+		p.trace = &t
+	}
+	return t, err
+}
+
+func (p *pageRuns) Attached(_ context.Context, id string) (trace.Attached, error) {
+	switch {
+	case id != p.id:
+		return trace.Attached{}, ErrNotFound
+	case p.trace == nil:
+		return trace.Attached{}, ErrNoAttached
+	}
+	return *p.trace, nil
+}
+
+func (p *pageRuns) Detach(context.Context, string, Actor) error {
+	if p.err == nil {
+		p.trace = nil
+	}
+	return p.err
+}
+
+func (p *pageRuns) Mine(context.Context, Actor, int) ([]RunLine, error) {
+	return []RunLine{{ID: p.id, State: p.report.State, Verdict: p.report.Verdict, CreatedAt: p.report.CreatedAt, Target: p.report.Target.URL}}, p.err
 }
 
 type pageViewer struct{ events []diag.Event }

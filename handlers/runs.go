@@ -86,9 +86,14 @@ func (h *Handlers) handleExportJSON(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
+	lang := h.lang(r, report.Lang)
+	attached, err := h.attachedIn(r, id, lang)
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Disposition", `attachment; filename="mqttdoctor-`+id+`.json"`)
-	writeJSON(w, http.StatusOK, exportedReport{catalogue.Render(report, h.lang(r, report.Lang)), report})
+	writeJSON(w, http.StatusOK, exportedReport{catalogue.Render(report, lang), attached, report})
 	return nil
 }
 

@@ -3,8 +3,10 @@ package handlers
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/trace"
 )
 
 // Runs is what pages and API need of the run manager. All methods are safe for concurrent use. Errors that callers tell
@@ -30,6 +32,25 @@ type Runs interface {
 	Import(ctx context.Context, by Actor, r diag.Report) (Started, error)
 	// Rerun starts a run of the same target and plan. Errors: those of Start, ErrNotFound, *SecretsGone, ErrNotYours.
 	Rerun(ctx context.Context, id string, by Actor, with RerunOptions) (Started, error)
+	// Attach keeps a console's trace with a run, in place of one that is there, until the run is erased. read is called for the
+	// run's maker alone. Errors: ErrNotFound, ErrNoToken, ErrNotYours, those of read.
+	Attach(ctx context.Context, id string, by Actor, read func() (trace.Attached, error)) (trace.Attached, error)
+	// Attached returns the trace of a run, in no language. Errors: ErrNotFound, ErrNoAttached.
+	Attached(ctx context.Context, id string) (trace.Attached, error)
+	// Detach erases the trace of a run. Errors: ErrNotFound, ErrNoAttached, ErrNoToken, ErrNotYours.
+	Detach(ctx context.Context, id string, by Actor) error
+	// Mine lists the runs of this actor, the newest first, at most limit of them: of who is signed in, else of the browser.
+	Mine(ctx context.Context, by Actor, limit int) ([]RunLine, error)
+}
+
+// RunLine is a run in a list.
+type RunLine struct {
+	ID        string
+	State     diag.State
+	Verdict   diag.Overall // empty: not yet
+	RootCause diag.Code    // empty: none
+	CreatedAt time.Time
+	Target    string // URL, without user information
 }
 
 // Viewer reads a run's events. It is for one goroutine.

@@ -62,6 +62,7 @@ func (r RunPage) Markdown() string {
 			m.markdown(&b)
 		}
 	}
+	r.mdTrace(&b)
 	for _, pair := range r.settings() {
 		line("- ", mdText(pair[0]), ": ", mdText(pair[1]))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
+	"mqttdoctor/diag/trace"
 )
 
 // RunPage is a run: live, then its report.
@@ -23,6 +24,8 @@ type RunPage struct {
 	// Progress of running steps, by step id.
 	Progress map[string]Progress
 	Rights   Rights
+	// Trace is what was attached from the console, in the page's language; nil: nothing.
+	Trace *trace.Attached
 	// Link is the shareable address; empty: not known (a sample).
 	Link string
 	// Problem is why a rerun was refused; Fields what is missing for it, by field.

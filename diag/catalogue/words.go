@@ -18,6 +18,12 @@ func Words(prefix string, lang Lang) map[string]string {
 	return words
 }
 
+// Has tells whether there is a text of that key.
+func Has(key string) bool {
+	_, ok := newWriter(English, diag.TargetInput{}).l.texts[key]
+	return ok
+}
+
 // source writes a text as it stands in its file.
 func (t template) source() string {
 	var b strings.Builder

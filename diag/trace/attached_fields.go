@@ -167,10 +167,12 @@ func reason(c *cleaner, at string, v any) (any, bool) {
 	}
 	clean := map[string]any{"code": code, "name": maskText(name)}
 	if key, _ := object["key"].(string); key != "" {
-		if !strings.HasPrefix(key, "trace.") || !c.known(key) {
+		if !strings.HasPrefix(key, "trace.") {
 			c.refuse(at + ".key")
 		}
-		clean["key"] = key
+		if c.known(key) { // not every code needs words beside its name
+			clean["key"] = key
+		}
 	}
 	return clean, true
 }

@@ -13,8 +13,6 @@ import (
 	"mqttdoctor/diag/mqttwire"
 )
 
-func knownKey(key string) bool { return catalogue.Text(diag.N(key), catalogue.English) != "" }
-
 func inLanguage(lang catalogue.Lang) func(diag.Note) string {
 	return func(n diag.Note) string { return catalogue.Text(n, lang) }
 }
@@ -57,7 +55,7 @@ func framesOfSession(t *testing.T) []Frame {
 // TestAttachedTraceSaysTheSame attaches a trace and reads it in both languages.
 func TestAttachedTraceSaysTheSame(t *testing.T) {
 	frames := framesOfSession(t)
-	a, err := Attach(frames, 3, true, knownKey)
+	a, err := Attach(frames, 3, true, catalogue.Has)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +105,7 @@ func TestAttachedTraceHoldsNoSecretAndNoPayloadUnlessChosen(t *testing.T) {
 		}
 	}
 	for _, payloads := range []bool{false, true} {
-		a, err := Attach(frames, 0, payloads, knownKey)
+		a, err := Attach(frames, 0, payloads, catalogue.Has)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +130,7 @@ func TestAttachedTraceIsBounded(t *testing.T) {
 	for i := range 3 * maxAttached {
 		frames = append(frames, Frame{Seq: uint64(i + 1), At: time.Now(), Dir: mqttwire.Out, Type: "PINGREQ", Length: 2, Note: diag.N("trace.pingreq")})
 	}
-	a, err := Attach(frames, 5, false, knownKey)
+	a, err := Attach(frames, 5, false, catalogue.Has)
 	if err != nil || len(a.Packets) != maxAttached || a.Lost != 5+2*maxAttached || a.Packets[0].Seq != 2*maxAttached+1 {
 		t.Errorf("%d packets from %d, %d lost, %v", len(a.Packets), a.Packets[0].Seq, a.Lost, err)
 	}
@@ -140,7 +138,7 @@ func TestAttachedTraceIsBounded(t *testing.T) {
 	for i := range frames {
 		frames[i].Type, frames[i].Fields = "PUBLISH", map[string]any{"payload": payload}
 	}
-	a, err = Attach(frames, 0, true, knownKey)
+	a, err = Attach(frames, 0, true, catalogue.Has)
 	data, _ := json.Marshal(a)
 	if err != nil || len(a.Packets) < 10 || len(data) > maxAttachedBytes+maxAttached || int(a.Lost)+len(a.Packets) != len(frames) {
 		t.Errorf("%d packets, %d bytes, %d lost, %v", len(a.Packets), len(data), a.Lost, err)
@@ -158,6 +156,7 @@ func TestAttachRefusesWhatIsNoTrace(t *testing.T) {
 		"at":                                 func(f *Frame) { f.At = time.Time{} },
 		"took_ms":                            func(f *Frame) { ms := -1.0; f.TookMS = &ms },
 		"note.key":                           func(f *Frame) { f.Note.Key = "api.not_found" },
+		"note.key ":                          func(f *Frame) { f.Note.Key = "trace.no_such_text" },
 		"note.args":                          func(f *Frame) { f.Note.Args = diag.Args{"sentence": "x"} },
 		"warnings.section":                   func(f *Frame) { f.Warnings = []WarningText{{Section: "buy here", Note: diag.N("trace.warn.auth")}} },
 		"warnings.note.key":                  func(f *Frame) { f.Warnings = []WarningText{{Section: "MQTT 5.0 2.1", Note: diag.N("trace.pingreq")}} },
@@ -177,12 +176,12 @@ func TestAttachRefusesWhatIsNoTrace(t *testing.T) {
 		"fields.properties.retain_available": func(f *Frame) { f.Fields["properties"] = map[string]any{"retain_available": 1.0} },
 	} {
 		f := Frame{Seq: 1, At: at, Conn: 1, Dir: mqttwire.Out, Type: "PUBLISH", Length: 2, Fields: map[string]any{"topic": "t"}, Note: diag.N("trace.pingreq")}
-		if _, err := Attach([]Frame{f}, 0, true, knownKey); err != nil {
+		if _, err := Attach([]Frame{f}, 0, true, catalogue.Has); err != nil {
 			t.Fatalf("%s before: %v", field, err)
 		}
 		change(&f)
 		var refused *Refused
-		if _, err := Attach([]Frame{f}, 0, true, knownKey); !errors.As(err, &refused) || refused.Field != field || refused.Packet != 0 {
+		if _, err := Attach([]Frame{f}, 0, true, catalogue.Has); !errors.As(err, &refused) || refused.Field != strings.TrimSpace(field) || refused.Packet != 0 {
 			t.Errorf("%s: %v", field, err)
 		}
 	}

@@ -88,7 +88,7 @@ type Run struct {
 // RunFilter chooses runs. The zero value chooses none: Limit is needed.
 type RunFilter struct {
 	Person string    // who made them; empty: everybody
-	Maker  []byte    // hash of the owner cookie that made them; empty: any
+	Maker  []byte    // hash of the owner cookie of the browser that made them, with nobody signed in; empty: any
 	Target string    // a part of the URL; empty: all
 	Before time.Time // created before; zero: now
 	Limit  int

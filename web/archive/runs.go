@@ -224,7 +224,7 @@ func (s *SQL) Runs(ctx context.Context, f RunFilter) ([]RunLine, error) {
 		query, args = query+` AND person = ?`, append(args, f.Person)
 	}
 	if len(f.Maker) > 0 {
-		query, args = query+` AND owner_hash = ?`, append(args, f.Maker)
+		query, args = query+` AND owner_hash = ? AND person = ''`, append(args, f.Maker)
 	}
 	if f.Target != "" {
 		query, args = query+` AND lower(target) LIKE ? ESCAPE '!'`, append(args, likely(f.Target))

@@ -3,30 +3,23 @@ package archive
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
-
-	"mqttdoctor/diag/trace"
 )
 
 // Traces keeps what people attach to reports: one trace for each run, erased with it.
 type Traces interface {
-	// Attach keeps a trace with a run, in place of one that is there. ErrNotFound: there is no such run.
-	Attach(ctx context.Context, id string, t trace.Attached) error
+	// Attach keeps a trace, as text, with a run, in place of one that is there. ErrNotFound: there is no such run.
+	Attach(ctx context.Context, id string, data []byte) error
 	// Attached returns the trace of a run. ErrNotFound: it has none, or there is no such run.
-	Attached(ctx context.Context, id string) (trace.Attached, error)
+	Attached(ctx context.Context, id string) ([]byte, error)
 	// Detach removes the trace of a run, from the files too. ErrNotFound: there was none.
 	Detach(ctx context.Context, id string) error
 }
 
 // Attach implements [Traces].
-func (s *SQL) Attach(ctx context.Context, id string, t trace.Attached) error {
-	data, err := json.Marshal(t)
-	if err != nil {
-		return err
-	}
+func (s *SQL) Attach(ctx context.Context, id string, data []byte) error {
 	replaced := 0
-	err = s.inTx(ctx, func(tx *sql.Tx) error {
+	err := s.inTx(ctx, func(tx *sql.Tx) error {
 		// First, so that two who attach wait for each other.
 		n, err := s.exec(ctx, tx, `UPDATE runs SET bytes = bytes + ? WHERE id = ? AND expires_at > ?`, len(data), id, s.now().UnixMilli())
 		if err != nil {
@@ -38,7 +31,7 @@ func (s *SQL) Attach(ctx context.Context, id string, t trace.Attached) error {
 		if replaced, err = s.detach(ctx, tx, id); err != nil {
 			return err
 		}
-		_, err = s.exec(ctx, tx, `INSERT INTO traces (run_id, attached_at, data) VALUES (?, ?, ?)`, id, t.AttachedAt.UnixMilli(), string(data))
+		_, err = s.exec(ctx, tx, `INSERT INTO traces (run_id, attached_at, data) VALUES (?, ?, ?)`, id, s.now().UnixMilli(), string(data))
 		return err
 	})
 	if err != nil || replaced == 0 {
@@ -62,18 +55,14 @@ func (s *SQL) detach(ctx context.Context, tx *sql.Tx, id string) (int, error) {
 }
 
 // Attached implements [Traces].
-func (s *SQL) Attached(ctx context.Context, id string) (trace.Attached, error) {
-	var data string
+func (s *SQL) Attached(ctx context.Context, id string) ([]byte, error) {
+	var data []byte
 	err := s.row(ctx, s.read, `SELECT t.data FROM traces t JOIN runs r ON r.id = t.run_id WHERE t.run_id = ? AND r.expires_at > ?`, id,
 		s.now().UnixMilli()).Scan(&data)
 	if errors.Is(err, sql.ErrNoRows) {
-		return trace.Attached{}, ErrNotFound
+		return nil, ErrNotFound
 	}
-	if err != nil {
-		return trace.Attached{}, err
-	}
-	var t trace.Attached
-	return t, json.Unmarshal([]byte(data), &t)
+	return data, err
 }
 
 // Detach implements [Traces].

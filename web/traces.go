@@ -1,0 +1,88 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"mqttdoctor/diag/trace"
+	"mqttdoctor/handlers"
+	"mqttdoctor/web/archive"
+)
+
+// Attach implements [handlers.Runs].
+func (m *Runs) Attach(ctx context.Context, id string, by handlers.Actor, read func() (trace.Attached, error)) (trace.Attached, error) {
+	if err := m.mustOwnRun(ctx, id, by); err != nil {
+		return trace.Attached{}, err
+	}
+	t, err := read()
+	if err != nil {
+		return trace.Attached{}, err
+	}
+	t.AttachedAt = m.now().UTC()
+	data, err := json.Marshal(t)
+	if err != nil {
+		return t, err
+	}
+	err = m.store.Attach(ctx, id, data)
+	if errors.Is(err, archive.ErrNotFound) { // erased meanwhile
+		err = handlers.ErrNotFound
+	}
+	return t, err
+}
+
+// Attached implements [handlers.Runs].
+func (m *Runs) Attached(ctx context.Context, id string) (trace.Attached, error) {
+	var t trace.Attached
+	data, err := m.store.Attached(ctx, id)
+	switch {
+	case err == nil:
+		return t, json.Unmarshal(data, &t)
+	case !errors.Is(err, archive.ErrNotFound):
+		return t, err
+	}
+	if _, err := m.lookUp(ctx, id); err != nil {
+		return t, err
+	}
+	return t, handlers.ErrNoAttached
+}
+
+// Detach implements [handlers.Runs].
+func (m *Runs) Detach(ctx context.Context, id string, by handlers.Actor) error {
+	if err := m.mustOwnRun(ctx, id, by); err != nil {
+		return err
+	}
+	err := m.store.Detach(ctx, id)
+	if errors.Is(err, archive.ErrNotFound) {
+		return handlers.ErrNoAttached
+	}
+	return err
+}
+
+func (m *Runs) mustOwnRun(ctx context.Context, id string, by handlers.Actor) error {
+	found, err := m.lookUp(ctx, id)
+	if err != nil {
+		return err
+	}
+	return mustOwn(by, found.owner)
+}
+
+// Mine implements [handlers.Runs].
+func (m *Runs) Mine(ctx context.Context, by handlers.Actor, limit int) ([]handlers.RunLine, error) {
+	f := archive.RunFilter{Person: by.Person.ID, Limit: limit}
+	if !by.Person.SignedIn() {
+		if by.Owner == "" {
+			return nil, nil
+		}
+		f.Maker = hashOf(by.Owner)
+	}
+	lines, err := m.store.Runs(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	mine := make([]handlers.RunLine, len(lines))
+	for i, l := range lines {
+		mine[i] = handlers.RunLine{ID: l.ID, State: l.State, Verdict: l.Verdict, RootCause: l.RootCause, CreatedAt: l.CreatedAt, Target: l.Target}
+	}
+	return mine, nil
+}
