@@ -1,5 +1,5 @@
 # One static binary and the public certificate authorities, nothing else: no shell, no package manager, no root.
-#   docker build -t mqttdoctor .
+#   docker build -t mqttdoctor --build-arg VERSION=v1.2.3 .
 #   docker run -p 8080:8080 -v mqttdoctor:/data mqttdoctor
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
@@ -7,7 +7,8 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 # Without cgo the binary needs no C library. Generated code is in the tree, so nothing is generated here.
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags='-s -w' -o /out/mqttdoctor ./cmd/mqttdoctor
+ARG VERSION=
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags="-s -w -buildid= -X mqttdoctor/web.version=$VERSION" -o /out/mqttdoctor ./cmd/mqttdoctor
 # Folders that the user below may write to; scratch has no program that could make them.
 RUN mkdir -p /out/data /out/tmp
 

@@ -5,15 +5,12 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/url"
-	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -72,7 +69,7 @@ func postgresPrograms(t testing.TB) string {
 func startPostgres(t testing.TB, bin string) (*PostgresServer, error) {
 	t.Helper()
 	dir := makeWorldDir(t) // removed with the test binary, not at the end of this test: others use it
-	who, err := postgresUser(dir)
+	drop, err := asPostgres(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -81,13 +78,15 @@ func startPostgres(t testing.TB, bin string) (*PostgresServer, error) {
 	passwords := writeFile(t, dir, "password", postgresPassword+"\n")
 	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", s.Dir, "-U", "doctor", "-A", "scram-sha-256", "--pwfile", passwords,
 		"-E", "UTF8", "--locale=C", "--no-sync")
-	initdb.Dir, initdb.SysProcAttr = dir, &syscall.SysProcAttr{Credential: who}
+	initdb.Dir = dir
+	drop(initdb)
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", s.Dir, "-p", strconv.Itoa(s.port), "-c", "listen_addresses=127.0.0.1",
 		"-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=200", "-c", "log_statement=all")
-	cmd.Dir, cmd.SysProcAttr = dir, &syscall.SysProcAttr{Credential: who}
+	cmd.Dir = dir
+	drop(cmd)
 	p := startProcess(t, "postgres", dir, nil, cmd)
 	reap("quit", strconv.Itoa(cmd.Process.Pid)) // killed it would leave its shared memory
 	s.Log = p.log
@@ -100,22 +99,6 @@ func startPostgres(t testing.TB, bin string) (*PostgresServer, error) {
 			return nil, err
 		}
 	}
-}
-
-// postgresUser is who runs the server, which refuses to be root, and makes the folder his. nil: this user.
-func postgresUser(dir string) (*syscall.Credential, error) {
-	if os.Geteuid() != 0 {
-		return nil, nil
-	}
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		if u, err = user.Lookup("nobody"); err != nil {
-			return nil, err
-		}
-	}
-	uid, _ := strconv.ParseUint(u.Uid, 10, 32)
-	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, os.Chown(dir, int(uid), int(gid))
 }
 
 // Database makes an empty database for this test and returns its address, with user and password.

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -23,6 +22,12 @@ type process struct {
 	exited bool // and waited for: its id may be another's by now
 }
 
+// Run starts a program for a test, as the leader of its own process group, and ends the whole group with the test.
+func Run(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	t.Cleanup(startProcess(t, filepath.Base(cmd.Path), t.TempDir(), nil, cmd).stop)
+}
+
 // startProcess starts cmd inside a namespace (nil: the test's own) as the leader of its own process group, with output
 // into a log file in dir, and hands the group to the reaper. The caller stops it.
 func startProcess(t testing.TB, name, dir string, in *Netns, cmd *exec.Cmd) *process {
@@ -34,10 +39,7 @@ func startProcess(t testing.TB, name, dir string, in *Netns, cmd *exec.Cmd) *pro
 	}
 	defer log.Close() // the child has its own copy
 	cmd.Stdout, cmd.Stderr = log, log
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.Setpgid = true
+	lead(cmd)
 	if err := in.Start(cmd); err != nil {
 		t.Fatalf("starting %s: %v", name, err)
 	}
@@ -47,13 +49,12 @@ func startProcess(t testing.TB, name, dir string, in *Netns, cmd *exec.Cmd) *pro
 
 // stop ends the whole group: first asked to, after two seconds killed.
 func (p *process) stop() {
-	group := -p.cmd.Process.Pid
-	_ = syscall.Kill(group, syscall.SIGTERM)
+	endGroup(p.cmd.Process.Pid, false)
 	for deadline := time.Now().Add(2 * time.Second); p.alive() && time.Now().Before(deadline); {
 		time.Sleep(2 * time.Millisecond)
 	}
 	// Also after an exit: a child of it may be left in the group.
-	_ = syscall.Kill(group, syscall.SIGKILL)
+	endGroup(p.cmd.Process.Pid, true)
 	for p.alive() {
 		time.Sleep(time.Millisecond)
 	}
@@ -69,10 +70,7 @@ func (p *process) alive() bool {
 	if p.exited {
 		return false
 	}
-	pid, err := syscall.Wait4(p.cmd.Process.Pid, nil, syscall.WNOHANG, nil)
-	if pid == p.cmd.Process.Pid || err == syscall.ECHILD {
-		p.exited = true
-	}
+	p.exited = hasEnded(p.cmd.Process.Pid)
 	return !p.exited
 }
 
@@ -121,7 +119,7 @@ func reap(what, arg string) {
 		cmd := exec.Command("/bin/sh", "-c", reaperScript)
 		cmd.Stdin = read
 		// Its own group, so that an interrupt at the terminal does not end it before it has done its work.
-		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		lead(cmd)
 		if err := cmd.Start(); err != nil {
 			write.Close()
 			return
