@@ -28,7 +28,7 @@ func TestReadFrame(t *testing.T) {
 		{"exactly the limit", []byte{0x20, 2, 0, 0}, 4, 2, nil, 0},
 		{"one over the limit", []byte{0x20, 3, 0, 0, 0}, 4, 0, &ErrTooLarge{}, 3},
 		{"256 MB", []byte{0x20, 0xff, 0xff, 0xff, 0x7f, 0, 0}, 0, 0, &ErrTooLarge{}, 2},
-		{"over the largest limit", []byte{0x20, 0xff, 0xff, 0xff, 0xff, 0x7f}, 1 << 40, 0, &ErrMalformed{}, 1},
+		{"over the largest limit", []byte{0x20, 0xff, 0xff, 0xff, 0xff, 0x7f}, 1 << 30, 0, &ErrMalformed{}, 1},
 		{"nothing", nil, 0, 0, io.EOF, 0},
 		{"one byte", []byte{0x20}, 0, 0, io.ErrUnexpectedEOF, 0},
 		{"half a length", []byte{0x20, 0x80}, 0, 0, io.ErrUnexpectedEOF, 0},
