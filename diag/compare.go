@@ -43,7 +43,7 @@ type TimingChange struct {
 
 // volatile are facts that differ from run to run whatever happens: times, ids, and the bytes that hold them.
 var volatile = []EvidenceKey{EvDuration, EvWaited, EvRTT, EvClientID, EvConnack, EvFirstBytes, EvDNSTTL, EvErrno, EvError, EvAssignedClientID,
-	EvEchoSent, EvEchoAnswered, EvSeriesTries, EvSentAgain, EvAddress, EvTracePath, EvSizeTries, EvSizeConnections}
+	EvEchoSent, EvEchoAnswered, EvSeriesTries, EvSentAgain, EvAddress, EvTracePath, EvSizeTries, EvSizeConnections, EvFastest, EvSlowest}
 
 // What counts as another time: a fifth of it is noise, and so are a few milliseconds.
 const (

@@ -43,6 +43,8 @@ const (
 	EvBurstWitness    EvidenceKey = "burst.witness"
 	EvBurstOfLost     EvidenceKey = "burst.of_lost"
 	EvCopies          EvidenceKey = "msg.copies"
+	EvFastest         EvidenceKey = "msg.fastest"
+	EvSlowest         EvidenceKey = "msg.slowest"
 	EvShareNetwork    EvidenceKey = "share.network"
 	EvShareBroker     EvidenceKey = "share.broker"
 	EvShareQueue      EvidenceKey = "share.queue"

@@ -16,6 +16,11 @@ const (
 	checkHoldID    diag.ProbeID = "mqtt.hold_id"
 )
 
+// stayLeast is the age of the session up to which it is watched in any run: servers that end one for what comes behind the
+// CONNACK (a rule, a licence, a device that is not known) mostly do so at once. It takes no longer than the other checks do on a
+// path with a long round trip.
+const stayLeast = 500 * time.Millisecond
+
 // afterMessages are the checks that use the asked session: what is to last longer, or opens many connections, comes behind.
 var afterMessages = []diag.ProbeID{checkMQTT, checkOlder, "mqtt.ping", checkSubscribe, checkAlone, checkRoundTrip, checkQoS2, checkPublish}
 
@@ -29,7 +34,7 @@ var mqttStay = diag.Probe{
 		if !ok {
 			return diag.Skipped(diag.N("skip.no_session"))
 		}
-		d := time.Duration(0)
+		d := stayLeast - time.Since(x.since)
 		if env.Options.Symptom == diag.SymptomDrops {
 			d = min(env.Options.Timeout, 3*time.Second)
 		}

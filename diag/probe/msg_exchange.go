@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,37 @@ type exchange struct {
 	arrived  chan struct{}                  // closed and renewed whenever something came
 	granted  map[string]byte                // filters that were granted, with their QoS
 	retained []diag.RetainedMessage         // of others, that answered our subscriptions
+	tests    []testMessage                  // that went out on this session, one at a time
+
+	inTurn sync.Mutex // of the asked session: one check at a time sends several messages
+}
+
+// testMessage is one that was published on a session, with what was seen of it while it was awaited.
+type testMessage struct {
+	marker   string
+	sent     time.Time
+	awaited  bool // a subscription that covers the topic had been granted before it was sent
+	delivery *diag.Delivery
+}
+
+// remember keeps a test message for the recount.
+func (x *exchange) remember(m testMessage) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.tests = append(x.tests, m)
+}
+
+// remembered lists the test messages to a topic.
+func (x *exchange) remembered(topic string) []testMessage {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var out []testMessage
+	for _, m := range x.tests {
+		if m.delivery.Topic == topic {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 func newExchange(s mqttwire.Session, o *diag.MQTTConnect) *exchange {
@@ -104,10 +136,26 @@ func (x *exchange) await(ctx context.Context, marker string, d time.Duration) (m
 	}
 }
 
-func (x *exchange) copies(marker string) int {
+func (x *exchange) copies(marker string) int { return len(x.got(marker)) }
+
+// got lists the copies of a message that have come, in their order.
+func (x *exchange) got(marker string) []mqttwire.Received {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return len(x.received[marker])
+	return slices.Clone(x.received[marker])
+}
+
+// matching counts the granted filters that match the topic: a server may deliver one copy for each (MQTT 5.0 3.3.4).
+func (x *exchange) matching(topic string) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n := 0
+	for filter := range x.granted {
+		if ok, _ := mqttwire.Match(filter, topic); ok {
+			n++
+		}
+	}
+	return n
 }
 
 func (x *exchange) grant(filter string, qos byte) {
@@ -117,16 +165,7 @@ func (x *exchange) grant(filter string, qos byte) {
 }
 
 // covers tells whether a granted subscription of this session matches the topic.
-func (x *exchange) covers(topic string) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for filter := range x.granted {
-		if ok, _ := mqttwire.Match(filter, topic); ok {
-			return true
-		}
-	}
-	return false
-}
+func (x *exchange) covers(topic string) bool { return x.matching(topic) > 0 }
 
 // announceSubscribe tells those who wait for it that the SUBSCRIBE for our topic is on its way.
 func (x *exchange) announceSubscribe() { x.sentOnce.Do(func() { close(x.sent) }) }

@@ -36,13 +36,13 @@ var msgRules = []diag.Rule{
 		When:       publishDenied},
 	{Code: "msg.publish_dropped", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 4.6", "[MQTT-3.3.5-2]"},
-		Awaits:     []diag.ProbeID{checkPublish, checkSubscribe, checkRoundTrip, checkQoS2, checkFilter, checkAccess},
-		LookAlikes: []diag.Code{"msg.publish_denied", "msg.subscribe_denied", "msg.filter_mismatch", "msg.not_routed"},
+		Awaits:     []diag.ProbeID{checkPublish, checkSubscribe, checkRoundTrip, checkQoS2, checkFilter, checkAccess, checkRecount},
+		LookAlikes: []diag.Code{"msg.publish_denied", "msg.subscribe_denied", "msg.filter_mismatch", "msg.not_routed", "msg.lost", "msg.slow"},
 		When:       publishDropped},
 	{Code: "msg.not_routed", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.3.4"},
-		Awaits:     []diag.ProbeID{checkPublish, checkSubscribe, checkRoundTrip, checkQoS2, checkFilter, checkAccess},
-		LookAlikes: []diag.Code{"msg.publish_dropped", "msg.publish_denied", "msg.filter_mismatch"},
+		Awaits:     []diag.ProbeID{checkPublish, checkSubscribe, checkRoundTrip, checkQoS2, checkFilter, checkAccess, checkRecount},
+		LookAlikes: []diag.Code{"msg.publish_dropped", "msg.publish_denied", "msg.filter_mismatch", "msg.lost", "msg.slow"},
 		When:       notRouted},
 	{Code: "msg.qos_downgraded", Severity: diag.SeverityWarning,
 		Sources:    []string{"MQTT 5.0 3.8.4", "MQTT 5.0 4.3"},
@@ -201,7 +201,11 @@ func publishDropped(v *diag.View) diag.Verdict {
 	if _, ok := first(own, arrived); ok {
 		return diag.Excluded(diag.N("because.message_arrived"))
 	}
+	if cameLater(v, false) {
+		return diag.Excluded(diag.N("because.others_arrived"))
+	}
 	_, scratchWorks := first(scratch, arrived)
+	scratchWorks = scratchWorks || cameLater(v, true)
 	if f, ok := toldInMQTT5(v, own); ok {
 		return diag.Holds(f)
 	}
@@ -211,6 +215,9 @@ func publishDropped(v *diag.View) diag.Verdict {
 	if lost, ok := first(own, vanished); ok {
 		if !scratchWorks && !accessRules(v) {
 			return diag.Excluded(diag.N("because.no_topic_works"))
+		}
+		if qosVanishes(v, lost.Seen.QoS) {
+			return diag.Excluded(diag.N("because.qos_vanishes", "qos", strconv.Itoa(int(lost.Seen.QoS))))
 		}
 		f := publishFinding(lost)
 		f.Variant = ""
@@ -243,6 +250,9 @@ func notRouted(v *diag.View) diag.Verdict {
 	own, scratch := deliveries(v, false), deliveries(v, true)
 	if _, ok := first(slices.Concat(own, scratch), arrived); ok {
 		return diag.Excluded(diag.N("because.message_arrived"))
+	}
+	if cameLater(v, false) || cameLater(v, true) {
+		return diag.Excluded(diag.N("because.others_arrived"))
 	}
 	lost, ok := first(own, vanished)
 	if _, listened := notHeard(own); listened { // the user did not ask to read it

@@ -23,6 +23,9 @@ const (
 
 var trafficChecks = []diag.ProbeID{checkPair, checkBurst, checkBurstAgain, checkBurstSteps, checkBurstPaced, checkBurstQoS1, checkBurstWide}
 
+// afterRecount are those of the rules that look at single messages too.
+var afterRecount = append([]diag.ProbeID{checkRecount}, trafficChecks...)
+
 // trafficRules are about messages from one client to another. A limit comes first: what it loses, holds back or ends is nothing
 // else.
 var trafficRules = []diag.Rule{
@@ -39,12 +42,12 @@ var trafficRules = []diag.Rule{
 		When:       inflightLimited},
 	{Code: "msg.lost", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 4.3", "MQTT 5.0 4.4", "MQTT 3.1.1 4.3"},
-		Awaits:     trafficChecks,
+		Awaits:     afterRecount,
 		LookAlikes: []diag.Code{"msg.rate_limited", "msg.inflight_limited", "msg.publish_dropped", "msg.slow"},
 		When:       messagesLost},
 	{Code: "msg.duplicated", Severity: diag.SeverityWarning,
 		Sources:    []string{"MQTT 5.0 4.3.2", "MQTT 5.0 3.3.1.1", "[MQTT-4.4.0-1]"},
-		Awaits:     append([]diag.ProbeID{checkOverlap}, trafficChecks...),
+		Awaits:     append([]diag.ProbeID{checkOverlap}, afterRecount...),
 		LookAlikes: []diag.Code{"msg.lost", "msg.out_of_order"},
 		When:       duplicated},
 	{Code: "msg.out_of_order", Severity: diag.SeverityWarning,
@@ -54,7 +57,7 @@ var trafficRules = []diag.Rule{
 		When:       outOfOrder},
 	{Code: "msg.slow", Severity: diag.SeverityWarning,
 		Sources:    []string{"MQTT 5.0 4.6"},
-		Awaits:     trafficChecks,
+		Awaits:     afterRecount,
 		LookAlikes: []diag.Code{"msg.inflight_limited", "msg.lost", "msg.rate_limited"},
 		When:       slowMessages},
 }
@@ -150,11 +153,6 @@ func faultShare(b *diag.BurstRun) float64 {
 
 // path is what the network's round trip accounts for.
 func (t traffic) path() time.Duration { return t.pair.PathRTT }
-
-// tooSlow is when a delivery counts as slow: ten round trips of the path, and a second more than one. A second covers what
-// healthy brokers and systems add: delayed acknowledgements and Nagle's algorithm 40 to 200 ms, a repeated segment 200 to
-// 400 ms, a first message that makes RabbitMQ declare a queue some 100 ms.
-func tooSlow(path time.Duration) time.Duration { return max(10*path, path+time.Second) }
 
 func burstFinding(s diag.Sight[*diag.BurstRun]) diag.Finding {
 	b := s.Seen
@@ -334,11 +332,16 @@ func narrowed(t traffic, b *diag.BurstRun) (window int, ok bool) {
 // messagesLost tells what a loss means by its QoS, by whether it came twice, and by what passed.
 func messagesLost(v *diag.View) diag.Verdict {
 	t, ok := trafficOf(v)
-	if !ok {
-		return diag.Open()
+	s, faulty := first(t.bursts, (*diag.BurstRun).Faulty)
+	if !ok || !faulty {
+		if f, lost := someLost(v); lost {
+			return diag.Holds(f)
+		}
 	}
-	s, ok := first(t.bursts, (*diag.BurstRun).Faulty)
-	if !ok {
+	switch {
+	case !ok:
+		return diag.Open()
+	case !faulty:
 		return diag.Excluded(diag.N("because.burst_whole"))
 	}
 	b := s.Seen
@@ -398,11 +401,16 @@ func duplicated(v *diag.View) diag.Verdict {
 		}
 	}
 	t, ok := trafficOf(v)
-	if !ok {
-		return diag.Open()
+	s, doubled := t.burst(func(b *diag.BurstRun) bool { return b.Doubled > 0 })
+	if !ok || !doubled {
+		if f, some := someDoubled(v); some {
+			return diag.Holds(f)
+		}
 	}
-	s, ok := t.burst(func(b *diag.BurstRun) bool { return b.Doubled > 0 })
-	if !ok {
+	switch {
+	case !ok:
+		return diag.Open()
+	case !doubled:
 		return diag.Excluded(diag.N("because.nothing_doubled"))
 	}
 	f := burstFinding(s)
@@ -458,9 +466,9 @@ const headBytes = 64 << 10
 func slowMessages(v *diag.View) diag.Verdict {
 	t, _ := trafficOf(v)
 	if t.pair == nil || !t.pair.Works() {
-		return diag.Open()
+		return allSlow(v)
 	}
-	limit := tooSlow(t.path())
+	limit := diag.SlowDelivery(t.path())
 	if median := t.pair.Median(); len(t.pair.Lone) >= 2 && median > limit {
 		f := diag.Finding{Step: t.pairStep.ID, Args: diag.Args{"duration": diag.FormatMS(median) + " ms", "rtt": diag.FormatMS(t.path()) + " ms",
 			"count": strconv.Itoa(len(t.pair.Lone)), "qos": strconv.Itoa(int(t.pair.QoS))}}
@@ -472,7 +480,7 @@ func slowMessages(v *diag.View) diag.Verdict {
 	}
 	for _, s := range t.bursts {
 		b := s.Seen
-		if b.Faulty() || b.Received < min(b.Sent, 20) || headMessages*b.PayloadBytes > headBytes || b.Head <= tooSlow(max(t.path(), t.pair.Median())) {
+		if b.Faulty() || b.Received < min(b.Sent, 20) || headMessages*b.PayloadBytes > headBytes || b.Head <= diag.SlowDelivery(max(t.path(), t.pair.Median())) {
 			continue
 		}
 		f := burstFinding(s)
