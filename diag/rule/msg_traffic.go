@@ -33,7 +33,7 @@ var trafficRules = []diag.Rule{
 		Sources:    []string{"MQTT 5.0 4.13", "MQTT 5.0 3.14.2.1", "MQTT 5.0 3.4.2.1"},
 		Awaits:     trafficChecks,
 		LookAlikes: []diag.Code{"msg.lost", "msg.inflight_limited", "msg.slow"},
-		Hides:      []diag.Code{"msg.lost", "msg.slow"},
+		Hides:      []diag.Code{"msg.lost", "msg.slow", "msg.offline_lost"},
 		When:       rateLimited},
 	{Code: "msg.inflight_limited", Severity: diag.SeverityInfo,
 		Sources:    []string{"MQTT 5.0 4.9", "MQTT 5.0 3.2.2.3.3"},
