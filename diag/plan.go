@@ -72,6 +72,8 @@ type Burst struct {
 	Count        int  `json:"count"`
 	QoS          byte `json:"qos"`
 	PayloadBytes int  `json:"payload_bytes"`
+
+	likeClient bool // no QoS was given: it is to be that of the client's messages
 }
 
 // checkBurst is the check that sends the numbered messages.
@@ -102,7 +104,7 @@ func ParsePlan(in PlanInput, known []ProbeID) (PlanOptions, error) {
 	errs := FieldErrors{}
 	p := PlanOptions{
 		Symptom: SymptomCheckup, Depth: DepthStandard, Intrusive: in.Intrusive, Timeout: defaultTimeout,
-		Burst: Burst{Count: burstNoConsent, QoS: 1, PayloadBytes: 256},
+		Burst: Burst{Count: burstNoConsent, QoS: 1, PayloadBytes: 256, likeClient: true},
 	}
 	if in.Symptom != "" {
 		p.Symptom = Symptom(in.Symptom)
@@ -206,7 +208,7 @@ func parseBurst(in BurstInput, p *PlanOptions, errs FieldErrors) {
 		if *in.QoS < 0 || *in.QoS > 2 {
 			errs.set("plan.burst.qos", N("input.qos", "value", strconv.Itoa(*in.QoS)))
 		} else {
-			p.Burst.QoS = byte(*in.QoS)
+			p.Burst.QoS, p.Burst.likeClient = byte(*in.QoS), false
 		}
 	}
 	if in.PayloadBytes != nil {
@@ -226,6 +228,9 @@ type Plan struct {
 
 // MakePlan chooses from all probes those that apply. It is pure, so that whole plans can be compared in a table.
 func MakePlan(t Target, opts PlanOptions, all []Probe) Plan {
+	if opts.Burst.likeClient {
+		opts.Burst.QoS = t.Topics.QoS
+	}
 	p := Plan{Target: t, Options: opts}
 	for _, probe := range all {
 		if slices.Contains(opts.Exclude, probe.ID) {

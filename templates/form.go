@@ -86,7 +86,7 @@ func panelByID(id string) panel {
 // defaults are the values of an untouched form.
 var defaults = map[string]string{
 	fieldProtocol: string(diag.VersionAuto), fieldKeepalive: "60", fieldCleanStart: "on", fieldQoS: "1",
-	fieldBurstCount: "100", fieldBurstQoS: "1", fieldBurstPayload: "256",
+	fieldBurstCount: "100", fieldBurstPayload: "256",
 	fieldSymptom: string(diag.SymptomCheckup), fieldDepth: string(diag.DepthStandard),
 }
 

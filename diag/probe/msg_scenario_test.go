@@ -208,7 +208,8 @@ func TestPublishDropped(t *testing.T) {
 			info: []diag.Code{"msg.publish_dropped"}}, everyVersion...),
 		inVersions(scenario{name: "scratch refused, own dropped", peer: scripted(diagtest.Script{OnSubscribe: denySubscribe(0x87, ours), OnPublish: onTopic(drop, not(ours))}),
 			plan: brief, in: own, want: "msg.publish_dropped"}, everyVersion...),
-		inVersions(scenario{name: "slow", peer: scripted(diagtest.Script{OnPublish: slow}), in: own, plan: diag.PlanInput{TimeoutS: seconds(5)}}, "auto", "3.1.1"),
+		inVersions(scenario{name: "slow", peer: scripted(diagtest.Script{OnPublish: slow}), in: own, plan: diag.PlanInput{TimeoutS: seconds(5)},
+			want: "msg.slow", variant: "*", attention: true}, "auto", "3.1.1"),
 		inVersions(scenario{name: "published elsewhere", peer: scripted(diagtest.Script{OnPublish: onTopic(drop, not(ours))}), in: topics("plant/temp"), plan: brief}, "auto", "3.1.1"),
 	)
 	runScenarios(t, all)

@@ -26,8 +26,8 @@ const (
 var limitRules = []diag.Rule{
 	{Code: "msg.too_large", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.2.2.3.6", "[MQTT-3.2.2-15]", "MQTT 5.0 4.13"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkSize},
-		LookAlikes: []diag.Code{"net.mtu_blackhole", "msg.publish_denied", "msg.publish_dropped"},
+		Awaits:     append([]diag.ProbeID{checkMQTT, checkOlder, checkSize}, afterRecount...),
+		LookAlikes: []diag.Code{"net.mtu_blackhole", "msg.publish_denied", "msg.publish_dropped", "msg.lost"},
 		When:       tooLarge},
 	{Code: "msg.retain_unavailable", Severity: diag.SeverityWarning,
 		Sources:    []string{"MQTT 5.0 3.2.2.3.5", "[MQTT-3.2.2-14]", "MQTT 5.0 3.3.1.3"},
@@ -57,6 +57,9 @@ var limitRules = []diag.Rule{
 // depends on what is to be sent: many services have a limit by design, and a user whose messages are smaller never meets it.
 func tooLarge(v *diag.View) diag.Verdict {
 	asked := v.Options.Burst.PayloadBytes
+	if f, lossy := lossAtOneSize(v); lossy {
+		return diag.Excluded(diag.N("because.same_size_lost", "lost", f.Args["lost"], "total", f.Args["total"]))
+	}
 	for _, s := range diag.SeenBy[*diag.SizeSearch](v, checkSize) {
 		o := s.Seen
 		if o.Limited() && brokersDoing(o) {
@@ -89,6 +92,26 @@ func tooLarge(v *diag.View) diag.Verdict {
 	}
 	return diag.Open()
 }
+
+// lossAtOneSize tells that messages of one size came in part. Then a large one that did not come says nothing about sizes, unless
+// the broker said so: it was lost like the others.
+func lossAtOneSize(v *diag.View) (diag.Finding, bool) {
+	if _, silent := first(diag.SeenBy[*diag.SizeSearch](v, checkSize), func(o *diag.SizeSearch) bool { return o.Limited() && o.End == diag.SizeDropped }); !silent {
+		return diag.Finding{}, false
+	}
+	if f, lost := someLost(v); lost {
+		return f, true
+	}
+	t, ok := trafficOf(v)
+	if !ok || t.again == nil || !someOf(t.again.Seen) {
+		return diag.Finding{}, false
+	}
+	s, ok := first(t.bursts, someOf)
+	return burstFinding(s), ok
+}
+
+// someOf tells that part of a burst came and part did not.
+func someOf(b *diag.BurstRun) bool { return b.Lost > 0 && b.Received > 0 }
 
 // sizeFinding is critical where the limit is below what the plan sends, or so low that it surprises.
 func sizeFinding(largest, asked int) diag.Finding {

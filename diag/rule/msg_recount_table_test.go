@@ -26,14 +26,18 @@ func TestRecountLookAlikes(t *testing.T) {
 	came := func(qos byte, took time.Duration) diag.TestMessage {
 		return diag.TestMessage{QoS: qos, Delivered: true, Took: took, Copies: 1}
 	}
-	gone := func(qos byte) diag.TestMessage { return diag.TestMessage{QoS: qos, Again: true, Waited: 5 * time.Second} }
+	gone := func(qos byte) diag.TestMessage {
+		return diag.TestMessage{QoS: qos, Again: true, Waited: 5 * time.Second}
+	}
 	copies := func(n, dup int) diag.TestMessage {
 		return diag.TestMessage{QoS: 1, Delivered: true, Took: time.Millisecond, Copies: n, Dup: dup}
 	}
 	counted := func(scratch bool, filters int, messages ...diag.TestMessage) diag.Step {
 		return seen(checkRecount, "", &diag.Recount{Topic: "plant/temp", Scratch: scratch, Path: time.Millisecond, Filters: filters, Messages: messages})
 	}
-	ping := func(rtt time.Duration) diag.Step { return seen("mqtt.ping", "", &diag.MQTTPing{RTT: rtt, Outcome: diag.OutcomeOK}) }
+	ping := func(rtt time.Duration) diag.Step {
+		return seen("mqtt.ping", "", &diag.MQTTPing{RTT: rtt, Outcome: diag.OutcomeOK})
+	}
 	const soon, late = time.Millisecond, 1500 * time.Millisecond
 	base := []diag.Step{connect, match, granted}
 	with := func(steps ...diag.Step) []diag.Step { return append(append([]diag.Step{}, base...), steps...) }
