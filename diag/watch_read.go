@@ -294,7 +294,7 @@ func (r *watchReader) idleAbove(least time.Duration) *IdleLimit {
 		enough = 2
 	}
 	l := &IdleLimit{}
-	if !r.exactly(l, quiet, enough) && !r.between(l, quiet, enough) || !r.busierLived(l.After) {
+	if !r.exactly(l, quiet, enough) && !r.between(l, quiet, enough) || !r.busierLived(l) {
 		return nil
 	}
 	// Where connections with traffic end as well, some of the quiet ones end after similar times by chance.
@@ -376,10 +376,14 @@ func (r *watchReader) busyDropped(d Drop, quiet time.Duration) bool {
 }
 
 // busierLived tells whether a connection with pauses below the limit reached a greater age than the limit: else the age may be
-// what ends them.
-func (r *watchReader) busierLived(limit time.Duration) bool {
+// what ends them. What was only found dead, mostly when the watch ended, was dead before: about the same age is enough.
+func (r *watchReader) busierLived(limit *IdleLimit) bool {
+	slack := max(timerSlack, limit.After*timerPercent/100)
+	if !limit.Exact {
+		slack = -slack
+	}
 	return slices.ContainsFunc(r.o.Lanes, func(l Lane) bool {
-		return l.Pause > 0 && l.Pause < limit && l.Longest > limit+max(timerSlack, limit*timerPercent/100)
+		return l.Pause > 0 && l.Pause < limit.After && l.Longest > limit.After+slack
 	})
 }
 

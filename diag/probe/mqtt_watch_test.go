@@ -65,6 +65,8 @@ func TestWatch(t *testing.T) {
 			want: "mqtt.idle_disconnect", suggest: suggest("4"), check: idleAfter(4500 * time.Millisecond)},
 		{name: "idle, reset", peer: behind(diagtest.FlowLimits{Idle: 4500 * time.Millisecond, End: diagtest.FlowRST}), plan: watching(16 * time.Second), in: keepAlive(0),
 			want: "mqtt.idle_disconnect", suggest: suggest("4"), check: idleAfter(4500 * time.Millisecond)},
+		{name: "idle, and nobody answers from then on", peer: behind(diagtest.FlowLimits{Idle: 4500 * time.Millisecond, End: diagtest.FlowForget}), plan: watching(14 * time.Second),
+			in: keepAlive(60), want: "mqtt.idle_disconnect", variant: "between"},
 		{name: "idle above the keep alive", peer: behind(diagtest.FlowLimits{Idle: 6 * time.Second}), plan: watching(14 * time.Second), in: keepAlive(3)},
 		{name: "young age", peer: behind(diagtest.FlowLimits{Lifetime: 4 * time.Second, End: diagtest.FlowRST}), plan: watching(12 * time.Second), want: "mqtt.kicked_after_connect"},
 		{name: "all at once", peer: behind(diagtest.FlowLimits{Every: 4 * time.Second}), plan: watching(15 * time.Second), want: "mqtt.unstable", variant: "together",

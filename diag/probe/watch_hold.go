@@ -214,7 +214,7 @@ func (w *watch) ping(ctx context.Context, h *heldConn) (drop diag.Drop, dropped,
 
 // last asks once more whether the connection lives: one that was silent all the time may be dead and nobody knows.
 func (w *watch) last(ctx context.Context, h *heldConn) (drop diag.Drop, dropped bool) {
-	bound := 2 * w.env.Options.Timeout
+	bound := 2*w.env.Options.Timeout + time.Second // longer than the ping's own patience, or its silence would not count
 	canceled := ctx.Err() != nil
 	if canceled {
 		bound = min(bound, lastPing)
