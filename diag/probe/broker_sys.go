@@ -16,7 +16,7 @@ const (
 	checkSys      diag.ProbeID = "broker.sys"
 	checkSysLater diag.ProbeID = "broker.sys_later"
 
-	// stashSys is where the reader lives until the end of the run.
+	// stashSys is where the reader lives until the end of the run, where it is read again then.
 	stashSys = diag.StashMQTT + "sys"
 
 	// sysSettle is how long further messages are awaited behind the answer to a ping, which came after them on most brokers.
@@ -26,21 +26,15 @@ const (
 	sysRound = 11 * time.Second
 )
 
+// sysSymptoms are those that the broker's own figures may explain. Others are not made to wait for them: the answers take
+// longer than all that a healthy standard run waits for.
+var sysSymptoms = append([]diag.Symptom{diag.SymptomSlow, diag.SymptomDuplicate}, awaySymptoms...)
+
 // brokerSys reads what the broker tells of itself below $SYS, on a connection of its own: a broker that does not let us read it
-// may end the connection over it. It is made beside the asked one, so that it costs no time.
+// may end the connection over it.
 var brokerSys = diag.Probe{
-	ID: checkSys, Layer: diag.LayerBroker, Depth: diag.DepthStandard,
-	Ready: func(v *diag.View) diag.Decision {
-		if _, running := v.RunningSince(checkMQTT); running || connected(v) {
-			return diag.Run()
-		}
-		if decidedMQTT(v) {
-			return diag.Skip(diag.N("skip.not_connected"))
-		}
-		return diag.Wait()
-	},
-	// Without a session there is nothing to read beside.
-	Moot:   func(v *diag.View) bool { return decidedMQTT(v) && !connected(v) },
+	ID: checkSys, Layer: diag.LayerBroker, Depth: diag.DepthDeep, Symptoms: sysSymptoms,
+	Ready:  needSession,
 	Budget: 20 * time.Second,
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
 		r, o, skipped := openSys(ctx, env)
@@ -50,15 +44,18 @@ var brokerSys = diag.Probe{
 		if r == nil {
 			return sysResult(o)
 		}
-		env.Stash.Put(stashSys, r)
+		if env.View.InPlan(checkSysLater) {
+			env.Stash.Put(stashSys, r)
+		} else {
+			defer r.Close() // it would only take a place that a check may need
+		}
 		return sysResult(r.health())
 	},
 }
 
 // brokerSysLater reads again when all is done, to see which counters have risen meanwhile.
 var brokerSysLater = diag.Probe{
-	ID: checkSysLater, Layer: diag.LayerBroker, Depth: diag.DepthDeep,
-	Symptoms: append([]diag.Symptom{diag.SymptomSlow, diag.SymptomDuplicate}, awaySymptoms...),
+	ID: checkSysLater, Layer: diag.LayerBroker, Depth: diag.DepthDeep, Symptoms: sysSymptoms,
 	Ready: func(v *diag.View) diag.Decision {
 		for _, s := range diag.SeenBy[*diag.BrokerHealth](v, checkSys) {
 			if s.Seen.Outcome == diag.OutcomeOK {
@@ -103,63 +100,27 @@ func alarmNames(o *diag.BrokerHealth) string {
 	return strings.Join(out, ", ")
 }
 
-// openSys connects beside the asked CONNECT, sends its own once that one was accepted, and subscribes. Without a reader the
-// observation tells how it ended; without both there was no session to read beside.
+// openSys connects and subscribes. Without a reader the observation tells how it ended; without both there is no session to
+// read beside.
 func openSys(ctx context.Context, env *diag.Env) (r *sysReader, o *diag.BrokerHealth, skipped string) {
-	address := openedAddresses(env.View, lastBeforeMQTT(env.Target))
-	if len(address) == 0 {
-		return nil, nil, "skip.not_connected"
-	}
-	way := askedRoute(env.Target, address[0]).with(diag.PurposeOtherClientID, "sys", nil)
-	a, l := walk(ctx, env, way, upToWS)
-	if l == nil {
-		return nil, nil, "skip.no_connection"
-	}
-	main, ok := awaitMain(ctx, env)
+	main, ok := borrowMain(env)
 	if !ok {
-		_ = l.Close()
 		return nil, nil, "skip.no_session"
 	}
-	way.MQTT.Version = main.version
-	if way.WS.Subprotocols = subprotocolsFor(main.version); main.address != way.Address {
-		_ = l.Close()
-		return nil, nil, "skip.no_session" // it is another listener than the one that accepted
+	a, l := walk(ctx, env, askedRoute(env.Target, main.address).with(diag.PurposeOtherClientID, "sys", func(r *route) {
+		r.MQTT.Version, r.WS.Subprotocols = main.version, subprotocolsFor(main.version)
+	}), upToMQTT)
+	if l == nil || l.Session == nil {
+		return nil, nil, "skip.no_connection"
 	}
 	o = &diag.BrokerHealth{Version: main.version, Address: main.address}
-	var session mqttwire.Session
-	if a.MQTT, session = connectMQTT(ctx, env, way, l.Conn, a.TLS); session == nil {
-		o.Outcome = a.MQTT.Outcome
-		return nil, o, ""
-	}
-	r = newSysReader(session, *o, beat(a.MQTT))
+	r = newSysReader(l.Session, *o, beat(a.MQTT))
 	if r.subscribe(ctx, env); r.base.Outcome != diag.OutcomeOK {
 		o.Outcome = r.base.Outcome
 		_ = r.Close()
 		return nil, o, ""
 	}
 	return r, o, ""
-}
-
-// awaitMain waits until the asked session is there, or will not be.
-func awaitMain(ctx context.Context, env *diag.Env) (*exchange, bool) {
-	patience := time.NewTimer(2 * env.Options.Timeout)
-	defer patience.Stop()
-	for {
-		if x, ok := borrowMain(env); ok {
-			return x, true
-		}
-		if _, answered := env.Stash.Borrow(stashAnswered); answered && env.Target.Protocol != diag.VersionAuto {
-			x, ok := borrowMain(env) // it is put before the mark
-			return x, ok
-		}
-		select {
-		case <-time.After(2 * time.Millisecond):
-		case <-patience.C:
-			return nil, false
-		case <-ctx.Done():
-			return nil, false
-		}
-	}
 }
 
 // sysReader collects what comes below $SYS. Its goroutine ends with the session.
@@ -172,7 +133,8 @@ type sysReader struct {
 	figures []diag.Figure
 	since   time.Time     // first message
 	changed chan struct{} // one token: something came
-	counted time.Time     // last time that the counter of dropped messages came
+	told    time.Time     // last message
+	counts  bool          // there is a counter of dropped messages
 }
 
 // newSysReader pings every so often, to be kept through a long watch; 0: never.
@@ -250,17 +212,21 @@ func (r *sysReader) more(ctx context.Context, d time.Duration) bool {
 	return false
 }
 
-// await waits until the counter of dropped messages has been told once more, where there is one that is told often.
+// await waits until a broker that counts what it drops has told its figures once more: some tell only those that have changed,
+// so any of them shows that a round has come.
 func (r *sysReader) await(ctx context.Context) {
 	begun := time.Now()
-	for time.Since(begun) < sysRound {
+	for {
 		r.mu.Lock()
-		enough := r.counted.IsZero() || r.counted.After(begun)
+		enough := !r.counts || r.told.After(begun)
 		r.mu.Unlock()
-		if enough || ctx.Err() != nil || ended(r) {
-			return
+		left := sysRound - time.Since(begun)
+		if enough || left <= 0 || ctx.Err() != nil || ended(r) {
+			break
 		}
-		r.more(ctx, sysRound-time.Since(begun))
+		r.more(ctx, left)
+	}
+	for time.Since(begun) < sysRound && r.more(ctx, sysSettle) { // the rest of the round
 	}
 }
 
@@ -273,6 +239,7 @@ func (r *sysReader) take(m mqttwire.Received) {
 		if r.since.IsZero() {
 			r.since = m.At
 		}
+		r.told = m.At
 		r.noteLocked(t, node, m)
 	}
 	r.mu.Unlock()
@@ -314,7 +281,7 @@ func (r *sysReader) noteLocked(t sysTopic, node string, m mqttwire.Received) {
 		return
 	}
 	if t.Figure == diag.FigureDropped {
-		r.counted = m.At
+		r.counts = true
 	}
 	i := slices.IndexFunc(r.figures, func(f diag.Figure) bool { return f.Name == t.Figure && f.Node == node })
 	switch {

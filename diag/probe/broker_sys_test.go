@@ -1,13 +1,17 @@
 package probe_test
 
 import (
+	"context"
+	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/diagtest"
+	"mqttdoctor/diag/mqttwire"
 )
 
 // telling is a scripted broker that publishes a tree below $SYS to whoever subscribes to filter, and goes on with later every
@@ -109,6 +113,8 @@ var (
 func TestBrokerStatus(t *testing.T) {
 	version := "$SYS/broker/version"
 	plan := diag.PlanInput{Symptom: "slow", Exclude: []string{"msg.pair", "mqtt.watch"}}
+	once := plan // without another look at the end
+	once.Exclude = append([]string{"broker.sys_later"}, plan.Exclude...)
 	rising := func(topic string, from int) func(int) map[string]string {
 		return func(round int) map[string]string { return map[string]string{topic: strconv.Itoa(from + round)} }
 	}
@@ -117,19 +123,19 @@ func TestBrokerStatus(t *testing.T) {
 	}
 	young := map[string]string{"$SYS/broker/version": "mosquitto version 2.0.18", "$SYS/broker/uptime": "75 seconds"}
 	runScenarios(t, []scenario{
-		{name: "mosquitto", peer: telling(version, mosquittoTree, nil), check: recognises("mosquitto", "mosquitto version 2.0.18", 240*time.Hour,
+		{name: "mosquitto", peer: telling(version, mosquittoTree, nil), plan: once, check: recognises("mosquitto", "mosquitto version 2.0.18", 240*time.Hour,
 			map[diag.FigureName]float64{diag.FigureConnected: 42, diag.FigureDropped: 100, diag.FigureSessions: 60})},
-		{name: "emqx", peer: telling(version, emqxTree, nil), check: recognises("emqx", "5.6.0", 240*time.Hour, map[diag.FigureName]float64{diag.FigureConnected: 12})},
-		{name: "vernemq", peer: telling(version, vernemqTree, nil), check: recognises("vernemq", "", 2*time.Hour, map[diag.FigureName]float64{diag.FigureUtilization: 12})},
-		{name: "hivemq", peer: telling(version, hivemqTree, nil), check: recognises("hivemq", "HiveMQ 4.28.0", 25*time.Hour, map[diag.FigureName]float64{diag.FigureConnected: 3})},
-		{name: "nanomq", peer: telling(version, nanomqTree, nil), check: recognises("nanomq", "", 0, nil)},
+		{name: "emqx", peer: telling(version, emqxTree, nil), plan: once, check: recognises("emqx", "5.6.0", 240*time.Hour, map[diag.FigureName]float64{diag.FigureConnected: 12})},
+		{name: "vernemq", peer: telling(version, vernemqTree, nil), plan: once, check: recognises("vernemq", "", 2*time.Hour, map[diag.FigureName]float64{diag.FigureUtilization: 12})},
+		{name: "hivemq", peer: telling(version, hivemqTree, nil), plan: once, check: recognises("hivemq", "HiveMQ 4.28.0", 25*time.Hour, map[diag.FigureName]float64{diag.FigureConnected: 3})},
+		{name: "nanomq", peer: telling(version, nanomqTree, nil), plan: once, check: recognises("nanomq", "", 0, nil)},
 		{name: "denied", peer: scripted(diagtest.Script{OnSubscribe: func(_ diagtest.Connect, filter string, qos byte) byte {
 			if filter[0] == '$' {
 				return 0x87
 			}
 			return qos
 		}}), plan: plan, check: recognises("", "", 0, nil)},
-		{name: "restarted", peer: telling(version, young, nil), info: []diag.Code{"broker.restarted"}},
+		{name: "restarted", peer: telling(version, young, nil), plan: once, info: []diag.Code{"broker.restarted"}},
 		{name: "not dropping", peer: telling(version, mosquittoTree, steady("$SYS/broker/publish/messages/dropped", "100")), plan: plan},
 		{name: "dropping", peer: telling(version, mosquittoTree, rising("$SYS/broker/publish/messages/dropped", 100)), plan: plan, want: "broker.dropping", attention: true},
 		{name: "dropping at another node", peer: telling(version, vernemqTree, rising("$SYS/VerneMQ@10.0.0.2/queue/message/drop", 5)), plan: plan,
@@ -150,7 +156,7 @@ func TestBrokerStatus(t *testing.T) {
 
 // What is read belongs to the broker's own status, and nobody's client id is kept.
 func TestBrokerStatusKeepsNoClients(t *testing.T) {
-	report := diagnose(t, diag.TargetInput{URL: telling("$SYS/broker/version", nanomqTree, nil)(t)}, diag.PlanInput{}, nil)
+	report := diagnose(t, diag.TargetInput{URL: telling("$SYS/broker/version", nanomqTree, nil)(t)}, diag.PlanInput{Symptom: "slow", Exclude: []string{"msg.pair"}}, nil)
 	for _, s := range report.Steps {
 		for _, e := range s.Evidence {
 			if e.Value == "theirs" || e.Value == "somebody" {
@@ -158,4 +164,58 @@ func TestBrokerStatusKeepsNoClients(t *testing.T) {
 			}
 		}
 	}
+}
+
+// overflowing is a mosquitto whose queue of an absent client is full, for which somebody publishes again and again.
+func overflowing(t testing.TB) string {
+	t.Helper()
+	b := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt"}, Global: []string{"sys_interval 1", "max_queued_messages 20"}})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	join := func(id string, clean bool) mqttwire.Session {
+		conn, err := net.DialTimeout("tcp", strings.TrimPrefix(b.MQTT, "mqtt://"), 5*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, result := mqttwire.Connect(ctx, conn, mqttwire.ConnectOptions{Version: mqttwire.V311, ClientID: id, KeepAlive: 60, CleanStart: clean})
+		if s == nil {
+			t.Fatal(result.Err)
+		}
+		return s
+	}
+	absent := join("their-display", false)
+	if _, failure := absent.Subscribe(ctx, []mqttwire.Subscription{{Filter: "their/#", QoS: 1}}); failure != nil {
+		t.Fatal(failure)
+	}
+	_ = absent.Close()
+	sensor, done := join("their-sensor", true), make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			_, _ = sensor.Publish(ctx, mqttwire.Message{Topic: "their/level", QoS: 1, Payload: []byte("7")})
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		_ = sensor.Close()
+		<-done
+	})
+	return b.MQTT
+}
+
+// The counter of a real mosquitto is read twice, and its rise is told; where nobody is absent it stays silent.
+func TestMosquittoThatDrops(t *testing.T) {
+	t.Parallel()
+	plan := diag.PlanInput{Symptom: "slow", Exclude: []string{"msg.pair"}}
+	runScenarios(t, []scenario{
+		{name: "dropping", peer: overflowing, plan: plan, want: "broker.dropping", attention: true, info: []diag.Code{"broker.restarted"},
+			check: func(t *testing.T, r diag.Report) {
+				if h := healthOf(t, r); h.Product != "mosquitto" {
+					t.Errorf("recognised as %q", h.Product)
+				}
+			}},
+		{name: "twin", peer: func(t testing.TB) string {
+			return diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt"}, Global: []string{"sys_interval 1"}}).MQTT
+		}, plan: plan, info: []diag.Code{"broker.restarted"}},
+	})
 }

@@ -54,6 +54,9 @@ func holdMany(ctx context.Context, env *diag.Env, main *exchange) *diag.HeldConn
 	if !main.ended() {
 		o.Held++
 	}
+	if item, ok := env.Stash.Borrow(stashSys); ok && !ended(item.(*sysReader)) {
+		o.Held++
+	}
 	until := time.Now().Add(holdTime)
 	for o.Held < heldAtMost && time.Now().Before(until) && ctx.Err() == nil {
 		o.Tried++
