@@ -17,6 +17,7 @@ type Deps struct {
 	Runs     Runs
 	Consoles Consoles
 	Demo     Demo   // nil: this server offers none
+	Admin    Admin  // nil: there are no administrators
 	SignIn   SignIn // nil: nobody signs in, and everybody may do everything
 	Health   Health // nil: always ready
 	// Context ends when the server drops its viewers; nil: never.

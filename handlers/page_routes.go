@@ -7,6 +7,7 @@ import (
 // RegisterPages adds the pages.
 func (h *Handlers) RegisterPages(r chi.Router) {
 	h.registerSignIn(r)
+	h.registerAdmin(r)
 	r.Group(func(r chi.Router) {
 		r.Use(h.people)
 		r.Get("/", h.wrap(h.handleHome))

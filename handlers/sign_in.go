@@ -154,3 +154,14 @@ func (h *Handlers) handleSignOut(w http.ResponseWriter, r *http.Request) error {
 	http.Redirect(w, r, "/sign-in?out", http.StatusSeeOther)
 	return nil
 }
+
+// admins lets administrators through.
+func (h *Handlers) admins(next http.Handler) http.Handler {
+	return h.people(h.wrap(func(w http.ResponseWriter, r *http.Request) error {
+		if !PersonOf(r.Context()).Admin {
+			return ErrNotAdmin
+		}
+		next.ServeHTTP(w, r)
+		return nil
+	}))
+}

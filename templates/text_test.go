@@ -33,6 +33,11 @@ func families() []string {
 	}
 	add("field.qos.", "0", "1", "2")
 	add("theme.", "auto", "light", "dark")
+	add("admin.", "runs", "audit", "limits")
+	add("admin.result.", "running", "healthy", "attention", "broken", "inconclusive")
+	add("admin.act.", "run", "import", "cancel", "erase", "console", "limits", "sign_in", "sign_in_refused", "sign_out")
+	add("admin.limit.", "max-runs", "max-runs-per-client", "max-consoles", "max-consoles-per-client", "max-relays", "retention", "max-database")
+	add("admin.wrong.", "number", "time", "size")
 	add("path.", "you", "dns", "net", "tcp", "tls", "ws", "mqtt", "msg")
 	add("path.state.", "passed", "warned", "failed", "running", "waiting", "unknown", "unreached")
 	return keys

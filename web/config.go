@@ -44,6 +44,7 @@ type Config struct {
 	MaxRelays      int           // connections of all consoles
 	ConsoleIdle    time.Duration // a console ends that has had no connection for so long
 	Retention      time.Duration
+	AuditRetention time.Duration // how long the audit log is kept
 	MaxDatabase    int64         // bytes of all reports; 0: no bound
 	Drain          time.Duration // how long it works on after it was told to end, and is not ready
 	Vantage        string        // name of where probes run from; empty: the machine's
@@ -63,7 +64,7 @@ const EnvPrefix = "MQTTDOCTOR_"
 func DefaultConfig() Config {
 	return Config{Listen: "127.0.0.1:8080", Data: defaultData(), Open: true, MaxRuns: 64, MaxPerClient: 8,
 		MaxConsoles: 64, MaxConsolesPer: 8, MaxRelays: 1024, ConsoleIdle: 30 * time.Minute,
-		Retention: 30 * 24 * time.Hour, MaxDatabase: 5e9, Demo: true, SignIn: signin.DefaultConfig(), LogFormat: "text", LogLevel: slog.LevelInfo}
+		Retention: 30 * 24 * time.Hour, AuditRetention: 365 * 24 * time.Hour, MaxDatabase: 5e9, Demo: true, SignIn: signin.DefaultConfig(), LogFormat: "text", LogLevel: slog.LevelInfo}
 }
 
 func defaultData() string {
@@ -161,23 +162,17 @@ func (c Config) check() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	if c.MaxRuns < 1 || c.MaxPerClient < 1 {
-		return errors.New("--max-runs and --max-runs-per-client: at least 1")
-	}
-	if c.MaxConsoles < 1 || c.MaxConsolesPer < 1 || c.MaxRelays < 1 {
-		return errors.New("--max-consoles, --max-consoles-per-client and --max-relays: at least 1")
+	if wrong := c.limits().wrong(); len(wrong) > 0 {
+		return fmt.Errorf("--%s: %s", wrong[0], atLeast[wrong[0]])
 	}
 	if c.ConsoleIdle < time.Minute {
 		return errors.New("--console-idle: at least a minute")
 	}
-	if c.Retention < time.Minute {
-		return errors.New("--retention: at least a minute")
-	}
 	if c.MetricsToken.Given() && len(c.MetricsToken.Reveal()) < 16 {
 		return errors.New("--metrics-token: at least 16 characters")
 	}
-	if c.MaxDatabase != 0 && c.MaxDatabase < 50e6 {
-		return errors.New("--max-database: at least 50MB, or 0 for no bound") // a report may have 9 MB
+	if c.AuditRetention < 24*time.Hour {
+		return errors.New("--audit-retention: at least a day")
 	}
 	if c.Drain < 0 || c.Drain > 10*time.Minute {
 		return errors.New("--drain: from 0 to 10m")

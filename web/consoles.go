@@ -31,9 +31,10 @@ const (
 type Consoles struct {
 	engine *Engine
 	places *places
-	relays int // the limit on connections
+	relays int // the limit on connections, under mu
 	idle   time.Duration
 	meter  *meter
+	audit  *audit // nil: nothing is noted
 	log    *slog.Logger
 	now    func() time.Time
 
@@ -71,7 +72,8 @@ type ConsolesConfig struct {
 	Crew         archive.Crew // counts consoles over all processes; nil: this one alone counts
 	MaxConsoles  int
 	MaxPerClient int
-	MaxRelays    int           // connections of all consoles
+	MaxRelays    int // connections of all consoles
+	audit        *audit
 	Idle         time.Duration // a console without connection and viewer ends after that
 	Log          *slog.Logger  // nil: none
 	Now          func() time.Time
@@ -90,7 +92,15 @@ func NewConsoles(c ConsolesConfig) *Consoles {
 		c.meter = newMeter()
 	}
 	return &Consoles{engine: c.Engine, places: newPlaces(c.Crew, c.MaxConsoles, c.MaxPerClient), relays: c.MaxRelays, idle: c.Idle,
-		meter: c.meter, log: c.Log, now: c.Now, open: map[string]*console{}}
+		meter: c.meter, audit: c.audit, log: c.Log, now: c.Now, open: map[string]*console{}}
+}
+
+// limit sets the limits from now on. What is open stays.
+func (m *Consoles) limit(l Limits) {
+	m.places.limit(l.MaxConsoles, l.MaxConsolesPer)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.relays = l.MaxRelays
 }
 
 // Open implements [handlers.Consoles].
@@ -106,6 +116,7 @@ func (m *Consoles) Open(ctx context.Context, by handlers.Actor, o handlers.Conso
 	if err != nil {
 		return handlers.OpenedConsole{}, err
 	}
+	m.audit.note(ctx, archive.AuditLine{Act: actConsole, Person: by.Person.ID, Name: by.Person.Name, Client: by.Addr.String(), Target: place(target)})
 	now, token := m.now(), newToken()
 	c := &console{id: newID(), token: hashOf(token), release: release, expires: now.Add(consoleLife), used: now}
 	c.ctx, c.end = context.WithCancelCause(context.Background()) // it outlives the request that made it

@@ -13,7 +13,7 @@ func (m *Runs) Import(ctx context.Context, by handlers.Actor, r diag.Report) (ha
 		return handlers.Started{}, handlers.ErrStopping
 	}
 	id, token, now := newID(), newToken(), m.now()
-	r.ID, r.ImportedAt, r.ExpiresAt = id, now, now.Add(m.retention)
+	r.ID, r.ImportedAt, r.ExpiresAt = id, now, now.Add(m.limits().Retention)
 	header := r
 	header.Steps, header.Findings, header.RootCause, header.RuledOut, header.State = nil, nil, nil, nil, diag.StateRunning
 	if err := m.store.Create(ctx, header, ownerOf(by, token), m.room(by.Addr)); err != nil {
@@ -24,5 +24,6 @@ func (m *Runs) Import(ctx context.Context, by handlers.Actor, r diag.Report) (ha
 		return handlers.Started{}, err
 	}
 	m.grown()
+	m.audit.by(ctx, by, actImport, r)
 	return handlers.Started{ID: id, DeleteToken: token}, nil
 }

@@ -147,13 +147,14 @@ func (m *Runs) Sweep(ctx context.Context) {
 		m.meter.erased.WithLabelValues(erasedByTime).Add(float64(n))
 		m.log.Info("expired reports erased", "count", n)
 	}
+	m.audit.forget(ctx)
 	m.shrink(ctx)
 }
 
 // shrink keeps the database within its bound.
 func (m *Runs) shrink(ctx context.Context) {
-	if m.maxBytes > 0 {
-		n, err := m.store.Shrink(ctx, m.maxBytes)
+	if most := m.limits().MaxDatabase; most > 0 {
+		n, err := m.store.Shrink(ctx, most)
 		if err != nil && ctx.Err() == nil {
 			m.log.Error("the oldest reports could not be erased, and the database grows", "err", err)
 		}
@@ -171,7 +172,7 @@ func (m *Runs) shrink(ctx context.Context) {
 
 // grown asks for a look at the size of the database, where it has a bound: it may fill between two sweeps.
 func (m *Runs) grown() {
-	if m.maxBytes == 0 {
+	if m.limits().MaxDatabase == 0 {
 		return
 	}
 	select {

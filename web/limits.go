@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mqttdoctor/handlers"
@@ -14,7 +15,7 @@ import (
 // places are the limits on consoles at once, over all processes at one archive: runs count by themselves.
 type places struct {
 	crew             archive.Crew // nil: this process alone counts
-	inAll, perClient int
+	inAll, perClient atomic.Int64
 
 	mu     sync.Mutex
 	taken  int
@@ -23,7 +24,15 @@ type places struct {
 }
 
 func newPlaces(crew archive.Crew, inAll, perClient int) *places {
-	return &places{crew: crew, inAll: inAll, perClient: perClient, client: map[netip.Prefix]int{}}
+	p := &places{crew: crew, client: map[netip.Prefix]int{}}
+	p.limit(inAll, perClient)
+	return p
+}
+
+// limit sets how many there may be from now on. What is open stays.
+func (p *places) limit(inAll, perClient int) {
+	p.inAll.Store(int64(inAll))
+	p.perClient.Store(int64(perClient))
 }
 
 const (
@@ -34,11 +43,11 @@ const (
 )
 
 func (p *places) busy(perClient bool) error {
-	limit := p.inAll
+	limit := p.inAll.Load()
 	if perClient {
-		limit = p.perClient
+		limit = p.perClient.Load()
 	}
-	return &handlers.Busy{Consoles: true, RetryAfter: retryConsole, PerClient: perClient, Limit: limit}
+	return &handlers.Busy{Consoles: true, RetryAfter: retryConsole, PerClient: perClient, Limit: int(limit)}
 }
 
 // take reserves a place for a client, or says why there is none. What it returns gives the place back here at once, and at the
@@ -51,7 +60,7 @@ func (p *places) take(ctx context.Context, addr netip.Addr) (release func(), err
 	id := newID()
 	if p.crew != nil {
 		_ = p.settle(ctx) // tried again later
-		err := p.crew.Take(ctx, "console", id, archive.Room{Client: who.String(), InAll: p.inAll, PerClient: p.perClient})
+		err := p.crew.Take(ctx, "console", id, archive.Room{Client: who.String(), InAll: int(p.inAll.Load()), PerClient: int(p.perClient.Load())})
 		if err != nil {
 			p.leaveHere(who, "")
 			var full *archive.Full
@@ -68,9 +77,9 @@ func (p *places) takeHere(who netip.Prefix) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.client[who] >= p.perClient:
+	case p.client[who] >= int(p.perClient.Load()):
 		return p.busy(true)
-	case p.taken >= p.inAll:
+	case p.taken >= int(p.inAll.Load()):
 		return p.busy(false)
 	}
 	p.taken++
@@ -110,7 +119,7 @@ func (p *places) settle(ctx context.Context) error {
 
 // room is the limit that a run of this client is under.
 func (m *Runs) room(addr netip.Addr) archive.Room {
-	return archive.Room{Client: clientOf(addr).String(), InAll: m.maxRuns, PerClient: m.perClient}
+	return archive.Room{Client: clientOf(addr).String(), InAll: m.limits().MaxRuns, PerClient: m.limits().MaxPerClient}
 }
 
 // busy puts an archive that is full into the words of package handlers; other errors stay.
@@ -120,9 +129,9 @@ func (m *Runs) busy(err error) error {
 		return err
 	}
 	m.meter.refused.Inc()
-	limit := m.maxRuns
+	limit := m.limits().MaxRuns
 	if full.PerClient {
-		limit = m.perClient
+		limit = m.limits().MaxPerClient
 	}
 	return &handlers.Busy{RetryAfter: retryAfter, PerClient: full.PerClient, Limit: limit}
 }

@@ -20,16 +20,14 @@ import (
 // Runs manages runs: it starts them within limits, keeps their events as they happen, hands them to viewers, and ends them.
 // It implements [handlers.Runs].
 type Runs struct {
-	engine    *Engine
-	store     archive.Store
-	retention time.Duration
-	maxBytes  int64 // of all reports; 0: no bound
-	maxRuns   int
-	perClient int
-	vault     *vault
-	meter     *meter
-	log       *slog.Logger
-	now       func() time.Time
+	engine *Engine
+	store  archive.Store
+	set    atomic.Pointer[Limits] // only what concerns runs
+	audit  *audit                 // nil: nobody signs in, and nothing is noted
+	vault  *vault
+	meter  *meter
+	log    *slog.Logger
+	now    func() time.Time
 
 	viewers atomic.Int64
 	beaten  atomic.Pointer[beaten] // the last round at the archive; nil: none yet
@@ -73,6 +71,7 @@ type RunsConfig struct {
 	MaxBytes     int64            // of all reports in the archive, of which the oldest go first; 0: no bound
 	Log          *slog.Logger     // nil: none
 	Now          func() time.Time // nil: the system's clock
+	audit        *audit
 	meter        *meter
 }
 
@@ -87,8 +86,19 @@ func NewRuns(c RunsConfig) *Runs {
 	if c.meter == nil {
 		c.meter = newMeter()
 	}
-	return &Runs{engine: c.Engine, store: c.Store, retention: c.Retention, maxBytes: c.MaxBytes, full: make(chan struct{}, 1), maxRuns: c.MaxRuns, perClient: c.MaxPerClient,
+	m := &Runs{engine: c.Engine, store: c.Store, full: make(chan struct{}, 1), audit: c.audit,
 		vault: newVault(c.Now), meter: c.meter, log: c.Log, now: c.Now, running: map[string]*run{}, followed: map[string]*follow{}}
+	m.set.Store(&Limits{MaxRuns: c.MaxRuns, MaxPerClient: c.MaxPerClient, Retention: c.Retention, MaxDatabase: c.MaxBytes})
+	return m
+}
+
+// limits are those of the moment.
+func (m *Runs) limits() Limits { return *m.set.Load() }
+
+// limit sets them from now on. Runs under way stay, and reports keep the time that they were promised.
+func (m *Runs) limit(l Limits) {
+	m.set.Store(&l)
+	m.grown()
 }
 
 // Start implements [handlers.Runs].
@@ -124,7 +134,7 @@ func (m *Runs) start(ctx context.Context, id string, owner archive.Owner, addr n
 	runCtx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	r := &run{id: id, owner: owner, log: live.NewLog(m.now), cancel: cancel, ended: make(chan struct{}),
 		header: diag.Report{Schema: diag.Schema, ID: id, State: diag.StateRunning, CreatedAt: now,
-			ExpiresAt: now.Add(plan.Options.Watch + m.retention), Lang: in.Lang, Target: plan.Target.Public(), Plan: plan.Options,
+			ExpiresAt: now.Add(plan.Options.Watch + m.limits().Retention), Lang: in.Lang, Target: plan.Target.Public(), Plan: plan.Options,
 			TimeoutS: plan.Options.Timeout.Seconds(), WatchS: int(plan.Options.Watch / time.Second), Checks: plan.IDs(),
 			Vantage: m.engine.Vantage}}
 	if err := m.store.Create(ctx, r.header, r.owner, m.room(addr)); err != nil {
@@ -132,6 +142,7 @@ func (m *Runs) start(ctx context.Context, id string, owner archive.Owner, addr n
 		m.all.Done()
 		return m.busy(err)
 	}
+	m.audit.note(ctx, archive.AuditLine{Act: actRun, Person: owner.Person, Name: owner.Name, Client: addr.String(), Run: tagOf(id), Target: place(plan.Target)})
 	if plan.Target.HasSecrets() {
 		m.hold(ctx, id, in, now.Add(plan.Deadline()+holdSecrets))
 	}
@@ -266,6 +277,9 @@ func (m *Runs) Cancel(ctx context.Context, id string, by handlers.Actor) error {
 	if err := mayCancel(by, found.owner); err != nil {
 		return err
 	}
+	if found.report.State == diag.StateRunning {
+		m.audit.by(ctx, by, actCancel, found.report)
+	}
 	r, ok := m.find(id)
 	switch {
 	case ok:
@@ -330,6 +344,7 @@ func (m *Runs) Delete(ctx context.Context, id string, by handlers.Actor) error {
 	}
 	if err == nil {
 		m.meter.erased.WithLabelValues(erasedByOwner).Inc()
+		m.audit.by(ctx, by, actErase, found.report)
 	}
 	return err
 }

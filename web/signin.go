@@ -16,6 +16,7 @@ func (c *Config) signInFlags(fs *flag.FlagSet) {
 	fs.Var((*commaList)(&s.Admins), "admins", "`people` who are administrators, separated by commas: names, verified e-mail addresses, @domains, group:NAME")
 	fs.Var((*commaList)(&s.Allow), "allow-people", "`people` who may sign in, as in --admins; empty: all whom the password file, proxy or provider knows")
 	fs.Var((*days)(&s.Life), "session-life", "how long somebody stays signed in, such as 12h")
+	fs.Var((*days)(&c.AuditRetention), "audit-retention", "how long is kept who diagnosed what, where people sign in, such as 365d")
 	fs.StringVar(&s.File, "password-file", s.File, "`file` of --sign-in basic, as htpasswd -B writes it; it is read again when it changes")
 	fs.StringVar(&s.Header, "sign-in-header", s.Header, "`header` of --sign-in proxy with the person; believed from --trusted-proxies alone")
 	fs.StringVar(&s.NameHeader, "sign-in-name-header", s.NameHeader, "`header` of --sign-in proxy with the name to show, such as X-Forwarded-Preferred-Username")

@@ -42,6 +42,7 @@ type Server struct {
 	runs     *Runs
 	consoles *Consoles
 	signIn   *signin.Desk // nil: nobody signs in
+	admin    *admin       // nil: nobody signs in
 	demo     *demoBroker  // nil: none
 	listener net.Listener
 	http     *http.Server
@@ -103,10 +104,20 @@ func New(ctx context.Context, c Config, o Options) (_ *Server, err error) {
 		s.demo.door(engine)
 	}
 	meter := newMeter()
+	var noted *audit
+	if c.SignIn.Method != signin.None {
+		noted = &audit{people: s.store, life: c.AuditRetention, log: o.Log}
+	}
 	s.runs = NewRuns(RunsConfig{Engine: engine, Store: s.store, MaxRuns: c.MaxRuns, MaxPerClient: c.MaxPerClient,
-		Retention: c.Retention, MaxBytes: c.MaxDatabase, Log: o.Log, meter: meter})
+		Retention: c.Retention, MaxBytes: c.MaxDatabase, audit: noted, Log: o.Log, meter: meter})
 	s.consoles = NewConsoles(ConsolesConfig{Engine: engine, Crew: s.store, MaxConsoles: c.MaxConsoles, MaxPerClient: c.MaxConsolesPer,
-		MaxRelays: c.MaxRelays, Idle: c.ConsoleIdle, Log: o.Log, meter: meter})
+		MaxRelays: c.MaxRelays, audit: noted, Idle: c.ConsoleIdle, Log: o.Log, meter: meter})
+	if noted != nil {
+		s.admin = &admin{store: s.store, audit: noted, settings: &settings{config: c.limits(), people: s.store, runs: s.runs, consoles: s.consoles}}
+		if err := s.admin.settings.load(ctx); err != nil {
+			return nil, fmt.Errorf("reading what administrators have set: %w", err)
+		}
+	}
 	if s.store.Alone() { // else others may carry what is under way
 		if err := s.runs.Recover(ctx); err != nil {
 			return nil, fmt.Errorf("ending interrupted runs: %w", err)
@@ -160,7 +171,7 @@ func (s *Server) routes(engine *Engine, meter *meter) (http.Handler, error) {
 	from := origin{trusted: s.config.TrustedProxies, public: s.config.PublicURL}
 	if s.config.SignIn.Method != signin.None {
 		s.signIn, err = signin.New(s.config.SignIn, signin.Deps{Sessions: s.store, Addr: from.addr, Secure: from.secure, Trusted: from.trusts,
-			BaseURL: from.base, Log: s.log})
+			BaseURL: from.base, Noted: s.admin.audit.signed, Log: s.log})
 		if err != nil {
 			return nil, err
 		}
@@ -172,7 +183,7 @@ func (s *Server) routes(engine *Engine, meter *meter) (http.Handler, error) {
 		deps.Demo = s.demo
 	}
 	if s.signIn != nil {
-		deps.SignIn = s.signIn
+		deps.SignIn, deps.Admin = s.signIn, s.admin
 	}
 	h := handlers.New(deps)
 	guarded, err := sameOrigin(s.config.PublicURL, h)
@@ -234,6 +245,13 @@ func (s *Server) Run(ctx context.Context) error {
 		defer close(sweeping)
 		s.sweep(sweepCtx)
 	}()
+	settled := make(chan struct{})
+	go func() {
+		defer close(settled)
+		if s.admin != nil {
+			s.admin.settings.keep(sweepCtx)
+		}
+	}()
 	go func() {
 		defer close(consolesDone)
 		s.consoles.Run(sweepCtx)
@@ -250,6 +268,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.log.Info("stopping")
 	errs = append(errs, s.stopServing())
 	<-sweeping
+	<-settled
 	<-consolesDone
 	stopTending()
 	<-tended
