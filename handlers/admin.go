@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"mqttdoctor/diag"
 )
 
 // Admin is what administrators see and set. Only they get to the handlers that ask it.
 type Admin interface {
 	// Runs lists runs of everybody, the newest first.
-	Runs(ctx context.Context, q RunQuery) ([]RunLine, error)
+	Runs(ctx context.Context, q RunQuery) ([]ListedRun, error)
 	// Audit lists who did what, the newest first.
 	Audit(ctx context.Context, q AuditQuery) ([]AuditLine, error)
 	// Limits are those that can be set.
@@ -30,16 +28,12 @@ type RunQuery struct {
 	Limit  int
 }
 
-// RunLine is a run in a list.
-type RunLine struct {
-	ID                   string
-	State                diag.State
-	Verdict              diag.Overall
-	RootCause            diag.Code
-	CreatedAt, ExpiresAt time.Time
-	Person               Person // ID and Name
-	Target               string
-	Bytes                int64
+// ListedRun is a run in the list of all.
+type ListedRun struct {
+	RunLine
+	ExpiresAt time.Time
+	Person    Person // ID and Name
+	Bytes     int64
 }
 
 // AuditQuery chooses lines. The zero value chooses none: Limit is needed.

@@ -84,13 +84,13 @@ func (h *Handlers) Register(r chi.Router) {
 		r.Group(func(r chi.Router) {
 			r.Use(h.people)
 			r.Post("/runs", h.wrap(h.handleStart))
+			r.Get("/runs", h.wrap(h.handleMine))
 			r.Post("/runs/import", h.wrap(h.handleImport))
 			r.Post("/runs/{id}/rerun", h.wrap(h.handleRerun))
 			r.Get("/demo", h.wrap(h.handleDemo))
 			r.Post("/console", h.wrap(h.handleOpenConsole))
 		})
 		// For whoever has the link, or the delete token, or the owner's cookie.
-		r.Get("/runs", h.wrap(h.handleMine))
 		r.Get("/runs/{id}", h.wrap(h.handleReport))
 		r.Delete("/runs/{id}", h.wrap(h.handleDelete))
 		r.Post("/runs/{id}/cancel", h.wrap(h.handleCancel))

@@ -18,12 +18,12 @@ type admin struct {
 }
 
 // Runs implements [handlers.Admin].
-func (a admin) Runs(ctx context.Context, q handlers.RunQuery) ([]handlers.RunLine, error) {
+func (a admin) Runs(ctx context.Context, q handlers.RunQuery) ([]handlers.ListedRun, error) {
 	lines, err := a.store.Runs(ctx, archive.RunFilter{Target: q.Target, Before: q.Before, Limit: q.Limit})
-	out := make([]handlers.RunLine, len(lines))
+	out := make([]handlers.ListedRun, len(lines))
 	for i, l := range lines {
-		out[i] = handlers.RunLine{ID: l.ID, State: l.State, Verdict: l.Verdict, RootCause: l.RootCause, CreatedAt: l.CreatedAt, ExpiresAt: l.ExpiresAt,
-			Person: handlers.Person{ID: l.Person, Name: l.Name}, Target: l.Target, Bytes: l.Bytes}
+		out[i] = handlers.ListedRun{RunLine: handlers.RunLine{ID: l.ID, State: l.State, Verdict: l.Verdict, RootCause: l.RootCause, CreatedAt: l.CreatedAt,
+			Target: l.Target}, ExpiresAt: l.ExpiresAt, Person: handlers.Person{ID: l.Person, Name: l.Name}, Bytes: l.Bytes}
 	}
 	return out, err
 }
