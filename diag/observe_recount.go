@@ -19,6 +19,9 @@ type Recount struct {
 	// Filters counts the granted subscriptions that match the topic: a server may send one copy for each (MQTT 5.0 3.3.4).
 	Filters  int           `json:"filters"`
 	Messages []TestMessage `json:"messages"`
+	// SentAgain counts those that were sent because something was odd, whatever came of them; Bytes is the payload of each.
+	SentAgain int `json:"sent_again"`
+	Bytes     int `json:"bytes"`
 }
 
 // TestMessage is one of them.

@@ -172,6 +172,10 @@ func sentMessages(steps []Step) []SentMessage {
 			if !o.Scratch && o.LoneCount > 0 {
 				out = append(out, SentMessage{Topic: o.Topic, QoS: o.QoS, Bytes: o.LoneBytes, Count: o.LoneCount})
 			}
+		case *Recount:
+			if !o.Scratch && o.SentAgain > 0 && len(o.Messages) > 0 {
+				out = append(out, SentMessage{Topic: o.Topic, QoS: o.Messages[0].QoS, Bytes: o.Bytes, Count: o.SentAgain})
+			}
 		case *BurstRun:
 			if !o.Scratch && o.Sent > 0 {
 				out = append(out, SentMessage{Topic: o.Topic, QoS: o.QoS, Bytes: o.PayloadBytes, Count: o.Sent + o.SentBefore})

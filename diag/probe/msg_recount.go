@@ -69,6 +69,7 @@ type recount struct {
 	x          *exchange
 	tests      []testMessage
 	first      int // so many were sent before
+	bytes      int // of each that was sent again
 	wait, path time.Duration
 }
 
@@ -123,7 +124,7 @@ func (c *recount) publishMore(ctx context.Context, env *diag.Env, topic string, 
 		m := testMessage{marker: c.x.expect(env.RunID), sent: time.Now(), awaited: true,
 			delivery: &diag.Delivery{Topic: topic, QoS: qos[i%len(qos)], Published: diag.OutcomeOK}}
 		pending = append(pending, c.x.StartPublishContext(ctx, mqttwire.Message{Topic: topic, Payload: []byte(m.marker), QoS: m.delivery.QoS}))
-		c.tests = append(c.tests, m)
+		c.tests, c.bytes = append(c.tests, m), len(m.marker)
 		pauseFor(ctx, betweenMore)
 	}
 	return pending
@@ -141,7 +142,8 @@ func (c *recount) longest() time.Duration {
 }
 
 func (c *recount) result(topic string, scratch bool) *diag.Recount {
-	o := &diag.Recount{Version: c.x.version, Address: c.x.address, Topic: topic, Scratch: scratch, Path: c.path, Filters: c.x.matching(topic)}
+	o := &diag.Recount{Version: c.x.version, Address: c.x.address, Topic: topic, Scratch: scratch, Path: c.path, Filters: c.x.matching(topic),
+		SentAgain: len(c.tests) - c.first, Bytes: c.bytes}
 	for i, m := range c.tests {
 		if m.delivery.Published != diag.OutcomeOK {
 			continue

@@ -62,6 +62,12 @@ func TestRecount(t *testing.T) {
 	twice, again := diagtest.PublishAnswer{Copies: 2}, diagtest.PublishAnswer{Copies: 2, Dup: true}
 	runScenarios(t, slices.Concat(
 		inVersions(scenario{name: "every second lost", peer: testMessages(everySecond), in: own, want: "msg.lost", variant: "single"}, everyVersion...),
+		[]scenario{{name: "every second lost, and what was sent is told", peer: testMessages(everySecond), in: own, want: "msg.lost", variant: "single",
+			check: func(t *testing.T, r diag.Report) {
+				if n := diag.CountSent(r.Sent); n != 7 {
+					t.Errorf("told of %d messages to the given topic, want 7", n)
+				}
+			}}},
 		inVersions(scenario{name: "every second lost, no topics", peer: testMessages(everySecond), want: "msg.lost", variant: "single"}, "3.1.1", "5"),
 		inVersions(scenario{name: "doubled", peer: testMessages(always(twice)), in: own, want: "msg.duplicated", variant: "own", attention: true}, everyVersion...),
 		[]scenario{
