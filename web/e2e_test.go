@@ -135,3 +135,9 @@ func TestBrowserConsole(t *testing.T) {
 func TestConsoleScripts(t *testing.T) {
 	e2eConfig{Modules: diagtest.NodeModules(t, "mqtt-packet")}.node(t, "console-units.mjs")
 }
+
+// The console's packets in a report.
+func TestBrowserAttachesPackets(t *testing.T) {
+	_, _, e2e := startE2E(t)
+	e2e.node(t, "attach.mjs")
+}

@@ -1,4 +1,5 @@
 // Joins the parts of the console.
+import { Attacher } from "./attach.js";
 import { Client, load } from "./client.js";
 import { CopyAs } from "./copyas.js";
 import { Detail } from "./detail.js";
@@ -19,7 +20,7 @@ const subscriptions = new Subscriptions(client);
 const messages = new Messages(client, subscriptions);
 const publisher = new Publisher(client, messages);
 new Detail(messages, (m) => publisher.take(m));
-new PacketView(client);
+new Attacher(new PacketView(client), () => client.settings?.at?.url ?? client.settings?.target?.url ?? "");
 new Status(client, run);
 let chosen = null; // a saved connection that was filled in, and not connected yet
 new Saved(subscriptions, publisher).on("take", (connection) => { chosen = connection; });

@@ -1,6 +1,7 @@
 // The packet view: every packet of either side, from the server's trace or decoded here.
 import { button, byId, clock, copy, duration, el, icon, save, size } from "./dom.js";
 import { List } from "./list.js";
+import { noted } from "./packets/describe.js";
 import { Packets as Local } from "./packets/local.js";
 import { Stream } from "./packets/remote.js";
 import { text } from "./payload.js";
@@ -89,7 +90,8 @@ export class PacketView {
   #event(state, { end } = {}, conn) {
     if (!end || (state !== "waiting" && state !== "ended")) return;
     const explanation = end.said ? `${end.text} ${t("end.said", { text: end.said })}` : end.text;
-    this.#add({ seq: ++this.#seq, at: Date.now(), conn, type: "closed", words: () => ({ type: "closed", fields: {}, explanation, warnings: [] }) }, 400);
+    const note = noted("trace.closed.direct", { code: end.kind === "closed" ? end.code : undefined, reason: end.said });
+    this.#add({ seq: ++this.#seq, at: Date.now(), conn, type: "closed", words: () => ({ type: "closed", fields: {}, explanation, note, warnings: [] }) }, 400);
   }
 
   #add(entry, bytes) {
@@ -205,13 +207,15 @@ export class PacketView {
 
   #plain(p) {
     const words = p.words();
-    return { seq: p.seq, at: new Date(p.at).toISOString(), conn: p.conn, dir: p.dir, type: p.type, length: p.length, fields: words.fields, explanation: words.explanation,
+    return { seq: p.seq, at: new Date(p.at).toISOString(), conn: p.conn, dir: p.dir, type: p.type, length: p.length, fields: words.fields, explanation: words.explanation, note: words.note,
       warnings: words.warnings?.length ? words.warnings : undefined, answers: p.answers, took_ms: p.took_ms, truncated: words.truncated || undefined };
   }
 
+  // trace is what is kept, as it is exported.
+  trace() { return { lost: this.#lost + this.#ring.dropped, packets: [...this.#ring].map((p) => this.#plain(p)) }; }
+
   #export() {
-    save("mqttdoctor-trace.json", "application/json", JSON.stringify({ schema: "mqttdoctor.trace/1", exported_at: new Date().toISOString(), lost: this.#lost + this.#ring.dropped,
-      packets: [...this.#ring].map((p) => this.#plain(p)) }, null, 1));
+    save("mqttdoctor-trace.json", "application/json", JSON.stringify({ schema: "mqttdoctor.trace/1", exported_at: new Date().toISOString(), ...this.trace() }, null, 1));
   }
 
   async #capture() {
