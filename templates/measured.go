@@ -93,7 +93,26 @@ func number(v float64) string {
 	case a < 1000:
 		digits = 1
 	}
-	return strconv.FormatFloat(v, 'f', digits, 64)
+	return grouped(strconv.FormatFloat(v, 'f', digits, 64))
+}
+
+// grouped parts thousands, from five digits on: both languages do it with commas.
+func grouped(s string) string {
+	whole, rest, _ := strings.Cut(s, ".")
+	sign := ""
+	if strings.HasPrefix(whole, "-") {
+		sign, whole = "-", whole[1:]
+	}
+	if len(whole) < 5 {
+		return s
+	}
+	for i := len(whole) - 3; i > 0; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
+	}
+	if rest != "" {
+		whole += "." + rest
+	}
+	return sign + whole
 }
 
 // heading is a column's label with its unit.

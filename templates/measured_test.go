@@ -43,7 +43,7 @@ func TestMeasurementsAreForEveryReader(t *testing.T) {
 }
 
 func TestNumbersCarryTheDigitsThatMatter(t *testing.T) {
-	for v, want := range map[float64]string{0: "0", 262144: "262144", 0.1234: "0.123", 3.14159: "3.14", 21.66: "21.7", 1234.5: "1234"} {
+	for v, want := range map[float64]string{0: "0", 262144: "262,144", 0.1234: "0.123", 3.14159: "3.14", 21.66: "21.7", 1234.5: "1234"} {
 		if got := number(v); got != want {
 			t.Errorf("%v: %s, want %s", v, got, want)
 		}

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"mqttdoctor/diag"
@@ -25,6 +26,7 @@ func Samples(p Page) []Sample {
 		{"attention", asOwner(NewRunPage(p, sampleAttention(p)))},
 		{"healthy", asOwner(NewRunPage(p, healthy))},
 		{"measured", asOwner(NewRunPage(p, sampleMeasured(p)))},
+		{"long names", asOwner(NewRunPage(p, sampleLong(p)))},
 		{"inconclusive", NewRunPage(p, sampleInconclusive(p))},
 		{"canceled", NewRunPage(p, sampleCanceled(p))},
 		{"interrupted", NewRunPage(p, sampleInterrupted(p))},
@@ -169,6 +171,23 @@ func sampleBroken(p Page) catalogue.ReportView {
 		{Code: "tls.intermediate_expired", Title: either(p, "A certificate above it has expired", "上级证书已过期"),
 			Because: either(p, "The certificates above are valid until 2031.", "上级证书有效期至 2031 年。")},
 	}
+	return r
+}
+
+// sampleLong is the broken run with names that have no place to break.
+func sampleLong(p Page) catalogue.ReportView {
+	const host = "a-very-long-host-name-that-nobody-would-type.eu-central-1.elb.internal.example.corporation.invalid"
+	r := sampleBroken(p)
+	r.Target.URL, r.Target.Username = "mqtts://"+host+":8883", strings.Repeat("meter", 20)
+	r.Summary = strings.ReplaceAll(r.Summary, "8", "8 "+host+" ")
+	r.RuledOut[0].Title, r.RuledOut[1].Because = host, strings.Repeat("f", 150)
+	r.Steps[0].Subject, r.Steps[0].Summary = host, host
+	r.Steps[1].Evidence[1].Text = host + "/" + strings.Repeat("x", 100)
+	r.Sent = []diag.SentMessage{{Topic: strings.Repeat("site/", 30), QoS: 1, Bytes: 32}}
+	for i := range r.Findings {
+		r.Findings[i].Title = host
+	}
+	r.RootCause.Title = host
 	return r
 }
 

@@ -24,6 +24,13 @@ async function look(page, name) {
   problems.push(...found.map((f) => `${name}: ${f}`));
   const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   if (over > 0) problems.push(`${name}: runs ${over} px over the edge`);
+  // What a part cuts off cannot be read, unless it says so with dots.
+  const cut = await page.evaluate(() => [...document.querySelectorAll("main *")].filter((e) => {
+    const style = getComputedStyle(e);
+    return /hidden|clip/.test(style.overflowX) && style.textOverflow !== "ellipsis" && !e.closest(".sr-only, .plot, input, progress, svg")
+      && e.offsetWidth > 1 && e.scrollWidth > e.clientWidth + 1;
+  }).map((e) => `${e.localName}.${e.className} by ${e.scrollWidth - e.clientWidth} px`));
+  if (cut.length) problems.push(`${name}: cut off: ${cut.slice(0, 5).join(", ")}`);
 }
 
 // Each page is seen in both languages, both themes, wide and narrow; every other one the other way round.
