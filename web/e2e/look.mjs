@@ -42,6 +42,16 @@ await Promise.all(ways.map(async ([lang, scheme, width, odd]) => {
     await page.goto(config.base + path);
     await page.evaluate(() => { for (const fold of document.querySelectorAll("details:not(.again)")) fold.open = true; });
     await look(page, `${path} ${lang} ${scheme} ${width}`);
+    // What buttons ask back, one at a time.
+    const pops = await page.evaluate(() => [...document.querySelectorAll("details.again")].filter((fold) => {
+      fold.open = true;
+      const box = fold.querySelector(".pop").getBoundingClientRect();
+      const inside = [...fold.querySelectorAll(".pop *")].every((e) => e.getBoundingClientRect().right <= box.right + 1);
+      const over = box.left < 0 || box.right > document.documentElement.clientWidth || box.width < 200 || !inside;
+      fold.open = false;
+      return over;
+    }).map((fold) => fold.id));
+    if (pops.length) problems.push(`${path} ${lang} ${width}: out of the page: ${pops.join(", ")}`);
     // On the page of causes, and where no address is known, commands keep their places in braces.
     const leftover = await page.evaluate(() => document.body.innerText.match(/\[object|\bundefined\b|\bNaN\b|%!|<nil>/));
     if (leftover) problems.push(`${path} ${lang}: ${leftover[0]}`);
