@@ -20,6 +20,9 @@ type SessionWatch struct {
 	Reason       string        `json:"reason,omitempty"`
 	ReasonString string        `json:"reason_string,omitempty"`
 	Error        string        `json:"error,omitempty"`
+	// OnePerLogin tells that a second session of ours, with the same login and another client id, ended this one: the broker
+	// tells its clients apart by their user name or certificate.
+	OnePerLogin bool `json:"one_per_login,omitempty"`
 }
 
 // Kind names the type in stored runs.
@@ -41,5 +44,8 @@ func (s *SessionWatch) Facts() []Evidence {
 	f.add(EvReasonString, s.ReasonString)
 	f.ms(EvDuration, s.Lasted)
 	f.add(EvError, s.Error)
+	if s.OnePerLogin {
+		f.add(EvOnePerLogin, "true")
+	}
 	return f.items
 }

@@ -94,6 +94,7 @@ func TestSessionsThatEnd(t *testing.T) {
 	withTopics.ClientID = "boiler-7"
 	runScenarios(t, slices.Concat(
 		inVersions(scenario{name: "kicked late", peer: kicking(400*time.Millisecond, 0), plan: drops, want: "mqtt.kicked_after_connect"}, everyVersion...),
+		inVersions(scenario{name: "kicked with a login", peer: kicking(20*time.Millisecond, 0), in: login("doctor", "right"), plan: drops, want: "mqtt.kicked_after_connect"}, everyVersion...),
 		inVersions(scenario{name: "kicked late with an own id", peer: kicking(400*time.Millisecond, 0), in: own, plan: drops, want: "mqtt.kicked_after_connect"}, "3.1.1"),
 		inVersions(scenario{name: "kicked late with a reason", peer: kicking(400*time.Millisecond, 0x98), plan: drops, want: "mqtt.kicked_after_connect"}, "auto", "5"),
 		inVersions(scenario{name: "taken over", peer: rivalled("boiler-7", 300*time.Millisecond), in: own, plan: drops, want: "mqtt.client_id_conflict", variant: "*"}, everyVersion...),
@@ -208,4 +209,26 @@ func TestServerReference(t *testing.T) {
 		inVersions(scenario{name: "other host", peer: sends(func(string) string { return "other.example" }, 0x9C), want: "mqtt.use_another_server"}, "5"),
 		inVersions(scenario{name: "nonsense", peer: sends(func(string) string { return ":::: 127.0.0.1:99999 [" }, 0x9C), want: "mqtt.use_another_server"}, "5"),
 	))
+}
+
+// TestOneConnectionPerLogin is about brokers that take the user name for the client id: our own connections push each other
+// off there, which is no fault of anybody's.
+func TestOneConnectionPerLogin(t *testing.T) {
+	t.Parallel()
+	noAlarm := func(t *testing.T, r diag.Report) {
+		if r.RootCause != nil {
+			t.Errorf("concludes %s", r.RootCause.Code)
+		}
+	}
+	for _, version := range everyVersion {
+		for name, in := range map[string]diag.TargetInput{"": login("doctor", "right"), "own id": {ClientID: "boiler-7"}, "topics": topics("plant/temp", "plant/#")} {
+			t.Run(version+" "+name, func(t *testing.T) {
+				t.Parallel()
+				b := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt"}, Users: map[string]string{"doctor": "right"},
+					Listener: []string{"use_username_as_clientid true"}})
+				in.URL, in.Protocol, in.Username, in.Password = b.MQTT, version, "doctor", diag.NewSecret("right")
+				noAlarm(t, diagnose(t, in, diag.PlanInput{}, nil))
+			})
+		}
+	}
 }

@@ -15,7 +15,7 @@ const (
 )
 
 // ofDroppedSessions are the causes that a session which somebody ends makes appear in its messages.
-var ofDroppedSessions = []diag.Code{"msg.subscribe_denied", "msg.publish_denied", "msg.publish_dropped", "msg.not_routed", "mqtt.ping_unanswered"}
+var ofDroppedSessions = []diag.Code{"msg.subscribe_denied", "msg.publish_denied", "msg.publish_dropped", "msg.not_routed", "msg.lost", "mqtt.ping_unanswered"}
 
 // sessionRules are about connections that were accepted.
 var sessionRules = []diag.Rule{
@@ -60,6 +60,11 @@ func sessionFinding(s diag.Sight[*diag.SessionWatch]) diag.Finding {
 // lasted, with nothing of ours on either that the broker could have minded.
 func clientIDConflict(v *diag.View) diag.Verdict {
 	all := diag.Seen[*diag.SessionWatch](v)
+	if s, ok := first(all, func(o *diag.SessionWatch) bool { return o.OnePerLogin }); ok {
+		f := sessionFinding(s) // nothing is wrong: it was our own connections, one beside the other, that the broker did not admit
+		f.Variant, f.Severity = "one_per_login", diag.SeverityInfo
+		return diag.Holds(f)
+	}
 	if s, ok := first(all, func(o *diag.SessionWatch) bool { return o.OwnClientID && o.Code == v5TakenOver }); ok {
 		f := sessionFinding(s)
 		f.Variant = "taken_over"
