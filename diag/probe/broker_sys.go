@@ -20,7 +20,7 @@ const (
 	stashSys = diag.StashMQTT + "sys"
 
 	// sysSettle is how long further messages are awaited behind the answer to a ping, which came after them on most brokers.
-	sysSettle   = 60 * time.Millisecond
+	sysSettle   = 200 * time.Millisecond
 	maxSysNodes = 16 // whose figures and alarms are kept
 	// sysRound is a little more than mosquitto's usual sys_interval: for as long a changed counter is awaited.
 	sysRound = 11 * time.Second
