@@ -221,3 +221,30 @@ func TestMosquittoThatDrops(t *testing.T) {
 		}, plan: plan, info: []diag.Code{"broker.restarted"}},
 	})
 }
+
+// Asking a healthy broker of any make for its status raises no alarm, and ends nothing, whether it tells it or not.
+func TestBrokerStatusOfHealthyBrokers(t *testing.T) {
+	t.Parallel()
+	tells := map[string]string{"mosquitto": "mosquitto", "mochi": "mochi"}
+	for _, make := range diagtest.AllBrokers {
+		t.Run(make.Name, func(t *testing.T) {
+			t.Parallel()
+			broker := make.Start(t)
+			report := diagnose(t, diag.TargetInput{URL: broker.MQTT, Username: broker.Username, Password: diag.NewSecret(broker.Password)},
+				diag.PlanInput{Symptom: "duplicate", Exclude: []string{"msg.pair", "msg.size", "broker.sys_later"}}, nil)
+			if report.Verdict != diag.OverallHealthy || report.RootCause != nil {
+				t.Errorf("%s, found %+v", report.Verdict, report.Findings)
+			}
+			h := healthOf(t, report)
+			t.Logf("%s: %+v", make.Name, h)
+			if product, ok := tells[make.Name]; ok && (h.Outcome != diag.OutcomeOK || h.Product != product || len(h.Figures) < 3) {
+				t.Errorf("of its status: %+v", h)
+			}
+			for _, s := range report.Steps {
+				if s.Check == "broker.sys" && s.Status != diag.StatusPassed {
+					t.Errorf("%s %s: %v", s.ID, s.Status, s.Summary)
+				}
+			}
+		})
+	}
+}
