@@ -141,3 +141,9 @@ func TestBrowserAttachesPackets(t *testing.T) {
 	_, _, e2e := startE2E(t)
 	e2e.node(t, "attach.mjs")
 }
+
+// What broken brokers do to the console.
+func TestBrowserWithBrokenBrokers(t *testing.T) {
+	_, _, e2e := startE2E(t)
+	e2e.node(t, "broken.mjs")
+}

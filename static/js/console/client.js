@@ -203,7 +203,12 @@ export class Client extends Talker {
       if (packet.cmd === "disconnect") this.#trouble = { disconnect: packet };
     });
     on("message", (topic, payload, packet) => this.tell("message", topic, payload, packet));
-    on("error", (error) => { this.#trouble ??= { error }; });
+    on("error", (error) => {
+      this.#trouble ??= { error };
+      // MQTT.js goes on after bytes that are no packet, and understands nothing from there on: the connection has to end
+      // (MQTT 5.0 4.13.1).
+      if (this.#socket?.readyState === WebSocket.OPEN) mqtt.stream?.destroy();
+    });
     const over = () => {
       if (generation !== this.#generation) return;
       this.#generation++;
