@@ -273,10 +273,11 @@ export class Publisher {
   async send({ topic, payload, qos, retain, properties }) {
     const begun = performance.now();
     this.#messages.add("out", topic, payload, { qos, retain, properties });
+    const alone = !this.#running; // one of several is not spoken of by itself, also where its answer comes late
     try {
       const packet = await this.#client.publish(topic, payload, { qos, retain, properties: properties && { ...properties } });
       const code = packet?.reasonCode;
-      if (!this.#running) field("done").textContent = qos === 0 ? t("publish.sent") : code === 0x10 ? t("publish.nobody") : t("publish.arrived", { ms: Math.round(performance.now() - begun) });
+      if (alone && !this.#running) field("done").textContent = qos === 0 ? t("publish.sent") : code === 0x10 ? t("publish.nobody") : t("publish.arrived", { ms: Math.round(performance.now() - begun) });
       return true;
     } catch (error) {
       this.#stop();
