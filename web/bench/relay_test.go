@@ -262,21 +262,48 @@ func median(all []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
+// cpu is what a process has used of the processors, in seconds: it tells what limits a rate where a crowded machine's rates do not.
+type cpu struct{ user, kernel float64 }
+
+// cpuOf reads it (proc(5), /proc/pid/stat: fields 14 and 15, in hundredths of a second); the zero value where there is no process.
+func cpuOf(t testing.TB, pid int) cpu {
+	t.Helper()
+	if pid == 0 {
+		return cpu{}
+	}
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // the name before it may hold anything
+	user, _ := strconv.ParseFloat(fields[11], 64)
+	kernel, _ := strconv.ParseFloat(fields[12], 64)
+	return cpu{user / 100, kernel / 100}
+}
+
 // BenchmarkThroughput measures messages that a client gets back in a second, one connection, side by side in each round.
 func BenchmarkThroughput(b *testing.B) {
 	all := ways(b)
 	for _, load := range []struct{ payload, window int }{{16, 200}, {1 << 10, 200}, {64 << 10, 16}} {
 		b.Run(fmt.Sprintf("%dB", load.payload), func(b *testing.B) {
-			got := map[string][]float64{}
+			got, user, kernel := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
 			for range rounds {
 				for _, w := range all {
-					got[w.name] = append(got[w.name], w.echo(b, load.payload, load.window, 500*time.Millisecond))
+					begun, before := time.Now(), cpuOf(b, w.pid)
+					rate := w.echo(b, load.payload, load.window, 500*time.Millisecond)
+					after, messages := cpuOf(b, w.pid), rate*time.Since(begun).Seconds()
+					got[w.name] = append(got[w.name], rate)
+					user[w.name] = append(user[w.name], (after.user-before.user)*1e6/messages)
+					kernel[w.name] = append(kernel[w.name], (after.kernel-before.kernel)*1e6/messages)
 				}
 			}
 			for _, w := range all {
 				rate, percent := median(got[w.name]), 100*median(got[w.name])/median(got["direct"])
 				b.Logf("%-26s %9.0f messages/s  %6.1f MB/s  %4.0f %% of direct  (%.0f to %.0f)", w.name, rate,
 					rate*float64(load.payload)/1e6, percent, slices.Min(got[w.name]), slices.Max(got[w.name]))
+				if user[w.name][0]+kernel[w.name][0] > 0 { // websockify's processes have ended by then
+					b.Logf("%-26s %5.1f us of its own and %5.1f us of the kernel for each message there and back", "", median(user[w.name]), median(kernel[w.name]))
+				}
 			}
 			b.ReportMetric(100*median(got["relay"])/median(got["direct"]), "%-of-direct")
 			b.ReportMetric(100*median(got["relay, traced and watched"])/median(got["direct"]), "%-of-direct-traced")
