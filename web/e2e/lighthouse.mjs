@@ -28,11 +28,16 @@ try {
   });
   const problems = [];
   for (const page of pages) {
-    const { lhr } = await lighthouse(config.base + page, { port, onlyCategories: ["accessibility", "best-practices", "performance"], logLevel: "error" });
+    let lhr;
+    for (let tries = 0; tries < 3; tries++) { // a busy machine may paint nothing in the time that it is given
+      ({ lhr } = await lighthouse(config.base + page, { port, onlyCategories: ["accessibility", "best-practices", "performance"], logLevel: "error" }));
+      if (Object.values(lhr.categories).every((category) => category.score !== null)) break;
+    }
     const score = (id) => Math.round(lhr.categories[id].score * 100);
     console.log(`${page}: accessibility ${score("accessibility")}, best practices ${score("best-practices")}, performance ${score("performance")},`,
       `first paint ${lhr.audits["first-contentful-paint"].displayValue}, layout shift ${lhr.audits["cumulative-layout-shift"].displayValue}`);
     for (const category of ["accessibility", "best-practices"]) {
+      if (lhr.categories[category].score === null) problems.push(`${page}: ${category} could not be judged: ${lhr.runtimeError?.message}`);
       for (const { id, weight } of lhr.categories[category].auditRefs) {
         const audit = lhr.audits[id];
         if (weight && audit.score !== null && audit.score < 1) {
