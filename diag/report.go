@@ -44,6 +44,8 @@ type Report struct {
 	ImportedAt time.Time `json:"imported_at,omitzero"`
 	// Sent are the test messages that went to the user's own topics.
 	Sent []SentMessage `json:"sent,omitempty"`
+	// Hidden is what was hidden from this reader; empty: nothing. It is not stored.
+	Hidden []Hide `json:"hidden,omitempty"`
 }
 
 // Vantage is where the probes ran.

@@ -286,7 +286,7 @@ func (w *writer) report(r diag.Report) ReportView {
 		DurationMS: milliseconds(r.Duration.Seconds()), Lang: Lang(r.Lang), Verdict: r.Verdict, Summary: w.overall(r),
 		Findings: []FindingView{}, RuledOut: []RuledOutView{}, Steps: []StepView{}, Target: r.Target,
 		Plan:    PlanView{PlanOptions: r.Plan, TimeoutS: r.TimeoutS, WatchS: r.WatchS, Checks: r.Checks},
-		Vantage: r.Vantage, Measurements: w.tables(r.Steps), Advice: w.advice(r), Connections: r.Connections, Sent: r.Sent}
+		Vantage: r.Vantage, Measurements: w.tables(r.Steps), Advice: w.advice(r), Connections: r.Connections, Sent: r.Sent, Hidden: r.Hidden}
 	for _, lang := range Langs {
 		if w.c.langs[lang] == w.l {
 			v.Lang = lang

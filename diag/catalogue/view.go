@@ -41,6 +41,8 @@ type ReportView struct {
 	Advice      *AdviceView        `json:"advice,omitempty"`
 	Connections int                `json:"connections"`
 	Sent        []diag.SentMessage `json:"sent"`
+	// Hidden is what the owner keeps from this reader.
+	Hidden []diag.Hide `json:"hidden,omitempty"`
 }
 
 // PlanView is a plan as it was carried out.

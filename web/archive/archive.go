@@ -58,6 +58,7 @@ type Store interface {
 	Crew
 	People
 	Traces
+	Shares
 
 	// Close ends the store in order. It is called once, when nothing else is under way.
 	Close() error
@@ -70,6 +71,19 @@ type Owner struct {
 	CookieHash []byte
 	// Person is who was signed in, by what the provider knows him by, and Name what people know him by; empty: nobody.
 	Person, Name string
+	// HelperHash is of the owner cookie of who asked for the run and may repeat it; empty: nobody did.
+	HelperHash []byte
+	// Request is what the run was made for; empty: nothing.
+	Request string
+	// Hide is what its link hides; nil: [diag.DefaultHides].
+	Hide []diag.Hide
+}
+
+func (o Owner) hides() []diag.Hide {
+	if o.Hide == nil {
+		return diag.DefaultHides
+	}
+	return o.Hide
 }
 
 // Run is what is kept of a run.
@@ -77,6 +91,8 @@ type Run struct {
 	// Report is the whole report of a run that has ended, else the header that it began with.
 	Report diag.Report
 	Owner  Owner
+	// Hide is what its link hides.
+	Hide []diag.Hide
 	// LastSeq is the number of the newest event.
 	LastSeq int
 	// Process is who carries the run, or carried it.

@@ -30,9 +30,10 @@ func (s *SQL) Create(ctx context.Context, header diag.Report, owner Owner, room 
 			return err
 		}
 		_, err = s.exec(ctx, tx, `INSERT INTO runs (id, state, created_at, expires_at, token_hash, owner_hash, report, process_id, client, person,
-			person_name, target, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, header.ID, string(header.State), header.CreatedAt.UnixMilli(),
-			header.ExpiresAt.UnixMilli(), owner.TokenHash, nullable(owner.CookieHash), string(data), s.process, room.Client, owner.Person, owner.Name,
-			header.Target.URL, len(data))
+			person_name, target, bytes, hide, helper_hash, request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, header.ID,
+			string(header.State), header.CreatedAt.UnixMilli(), header.ExpiresAt.UnixMilli(), owner.TokenHash, nullable(owner.CookieHash),
+			string(data), s.process, room.Client, owner.Person, owner.Name, header.Target.URL, len(data), hideText(owner.hides()),
+			nullable(owner.HelperHash), owner.Request)
 		return err
 	})
 }
@@ -144,9 +145,13 @@ func (s *SQL) Run(ctx context.Context, id string) (Run, error) {
 	var run Run
 	var data string
 	var held sql.NullInt64
-	err := s.row(ctx, s.read, `SELECT r.report, r.token_hash, r.owner_hash, r.person, r.person_name, r.last_seq, r.process_id, (SELECT r.held_until FROM processes p
+	var expires int64
+	var hide string
+	err := s.row(ctx, s.read, `SELECT r.expires_at, r.hide, r.report, r.token_hash, r.owner_hash, r.person, r.person_name, r.helper_hash, r.request,
+		r.last_seq, r.process_id, (SELECT r.held_until FROM processes p
 		WHERE p.id = r.process_id AND p.seen_at > `+s.sinceLease()+`) FROM runs r WHERE r.id = ? AND r.expires_at > ?`,
-		id, s.now().UnixMilli()).Scan(&data, &run.Owner.TokenHash, &run.Owner.CookieHash, &run.Owner.Person, &run.Owner.Name, &run.LastSeq, &run.Process, &held)
+		id, s.now().UnixMilli()).Scan(&expires, &hide, &data, &run.Owner.TokenHash, &run.Owner.CookieHash, &run.Owner.Person, &run.Owner.Name,
+		&run.Owner.HelperHash, &run.Owner.Request, &run.LastSeq, &run.Process, &held)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Run{}, ErrNotFound
 	}
@@ -156,7 +161,10 @@ func (s *SQL) Run(ctx context.Context, id string) (Run, error) {
 	if held.Int64 > s.now().UnixMilli() {
 		run.HeldUntil = time.UnixMilli(held.Int64)
 	}
-	return run, json.Unmarshal([]byte(data), &run.Report)
+	err = json.Unmarshal([]byte(data), &run.Report)
+	run.Report.ExpiresAt = time.UnixMilli(expires) // its owner may have changed it since
+	run.Hide = hidesOf(hide)
+	return run, err
 }
 
 // Hold implements [Store].
