@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -60,8 +61,17 @@ func Compare(before, after Report) Comparison {
 		c.step(p[0], p[1])
 	}
 	c.settings(before.Target, after.Target)
+	if before.Names != after.Names { // what stands under other names may be the same
+		hidden := func(f FactChange) bool { return hiddenValue(f.Before.Value) || hiddenValue(f.After.Value) }
+		c.Facts, c.Settings = slices.DeleteFunc(c.Facts, hidden), slices.DeleteFunc(c.Settings, hidden)
+	}
 	return c
 }
+
+// hiddenName is what package mask puts in the place of values.
+var hiddenName = regexp.MustCompile(`\b(host|address|user|topic)-[0-9a-f]{4}\b|\[hidden\]`)
+
+func hiddenValue(value string) bool { return hiddenName.MatchString(value) }
 
 // Same tells whether nothing differs but times.
 func (c Comparison) Same() bool {

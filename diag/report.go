@@ -46,6 +46,8 @@ type Report struct {
 	Sent []SentMessage `json:"sent,omitempty"`
 	// Hidden is what was hidden from this reader; empty: nothing. It is not stored.
 	Hidden []Hide `json:"hidden,omitempty"`
+	// Names tells which names stand for what is hidden: the same in all reports of one owner. It is neither stored nor shown.
+	Names string `json:"-"`
 }
 
 // Vantage is where the probes ran.

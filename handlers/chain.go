@@ -14,7 +14,7 @@ func (h *Handlers) handleChain(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	report, err := h.Runs.Get(r.Context(), id)
+	report, err := h.Runs.Get(r.Context(), id, h.actor(r))
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"regexp"
@@ -25,7 +24,7 @@ func (h *Handlers) handleCompare(w http.ResponseWriter, r *http.Request) error {
 		if typed == "" {
 			continue
 		}
-		report, wrong, err := h.linked(r.Context(), typed)
+		report, wrong, err := h.linked(r, typed)
 		switch {
 		case err != nil:
 			return err
@@ -54,12 +53,12 @@ func (h *Handlers) handleCompare(w http.ResponseWriter, r *http.Request) error {
 }
 
 // linked finds the report of a pasted link; wrong says what is wrong with it: link (it is none), gone.
-func (h *Handlers) linked(ctx context.Context, typed string) (report diag.Report, wrong string, err error) {
+func (h *Handlers) linked(r *http.Request, typed string) (report diag.Report, wrong string, err error) {
 	m := idInLink.FindStringSubmatch(typed)
 	if m == nil {
 		return diag.Report{}, "link", nil
 	}
-	report, err = h.Runs.Get(ctx, m[1])
+	report, err = h.Runs.Get(r.Context(), m[1], h.actor(r))
 	if errors.Is(err, ErrNotFound) {
 		return diag.Report{}, "gone", nil
 	}

@@ -29,9 +29,9 @@ func (h *Handlers) handleGuide(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	switch from := q.Get("from"); {
 	case idPattern.MatchString(from):
-		report, err := h.Runs.Get(r.Context(), from)
+		report, err := h.Runs.Get(r.Context(), from, h.actor(r))
 		if err == nil {
-			target, source = report.Target, from
+			target, source = openTarget(report), from
 		} else if !errors.Is(err, ErrNotFound) {
 			return err
 		}

@@ -94,6 +94,8 @@ func (h *Handlers) Register(r chi.Router) {
 		r.Get("/runs/{id}", h.wrap(h.handleReport))
 		r.Delete("/runs/{id}", h.wrap(h.handleDelete))
 		r.Post("/runs/{id}/cancel", h.wrap(h.handleCancel))
+		r.Get("/runs/{id}/share", h.wrap(h.handleShare))
+		r.Put("/runs/{id}/share", h.wrap(h.handleSetShare))
 		r.Get("/runs/{id}/stream", h.wrap(h.handleStream))
 		r.Put("/runs/{id}/trace", h.wrap(h.handleAttach))
 		r.Get("/runs/{id}/trace", h.wrap(h.handleAttached))

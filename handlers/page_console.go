@@ -15,9 +15,9 @@ func (h *Handlers) handleConsole(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	switch run := q.Get("run"); {
 	case idPattern.MatchString(run):
-		report, err := h.Runs.Get(r.Context(), run)
+		report, err := h.Runs.Get(r.Context(), run, h.actor(r))
 		if err == nil {
-			page.Form, page.Run = templates.FormOf(report.Target, report.Plan), run
+			page.Form, page.Run = templates.FormOf(openTarget(report), report.Plan), run
 			page.Query.Set("run", run)
 		} else if !errors.Is(err, ErrNotFound) {
 			return err

@@ -21,12 +21,12 @@ func (h *Handlers) handleHome(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	switch from := q.Get("from"); {
 	case idPattern.MatchString(from):
-		report, err := h.Runs.Get(r.Context(), from)
+		report, err := h.Runs.Get(r.Context(), from, h.actor(r))
 		if err == nil {
 			plan := report.Plan // durations are kept beside it
 			plan.Timeout = time.Duration(report.TimeoutS * float64(time.Second))
 			plan.Watch = time.Duration(report.WatchS) * time.Second
-			page.Form = templates.FormOf(report.Target, plan)
+			page.Form = templates.FormOf(openTarget(report), plan)
 		} else if !errors.Is(err, ErrNotFound) {
 			return err
 		}

@@ -42,7 +42,7 @@ func (h *Handlers) handleLive(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	report, err := h.Runs.Get(r.Context(), id)
+	report, err := h.Runs.Get(r.Context(), id, h.actor(r))
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (h *Handlers) handleLive(w http.ResponseWriter, r *http.Request) error {
 			return h.pageRights(ctx, id, actor)
 		}}
 	f.page.Link = h.absolute(r, "/runs/"+id)
-	f.page.Rights = rights
+	f.page.Rights, f.page.Share = rights, h.pageShare(r, id, rights)
 	// What a page shows is made of all events: they are read from the first, and sent from the one asked for.
 	all := r.Clone(r.Context())
 	q := all.URL.Query()

@@ -26,6 +26,7 @@ func (h *Handlers) RegisterPages(r chi.Router) {
 	r.Get("/runs/{id}/chain.pem", h.wrap(h.handleChain))
 	r.Get("/runs/{id}/live", h.wrap(h.handleLive))
 	r.Post("/runs/{id}/cancel", h.wrap(h.handlePageCancel))
+	r.Post("/runs/{id}/share", h.wrap(h.handlePageShare))
 	r.Post("/runs/{id}/delete", h.wrap(h.handlePageDelete))
 	r.Post("/runs/{id}/trace/delete", h.wrap(h.handlePageDetach))
 	r.Get("/compare", h.wrap(h.handleCompare))

@@ -21,8 +21,18 @@ func (h *Handlers) handleRunPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if r.Method == http.MethodGet && byPerson(r) {
+		h.Runs.Viewed(r.Context(), page.Report.ID, h.actor(r))
+	}
 	w.Header().Set("Cache-Control", "no-store") // it may be deleted, and it may be under way
 	return h.show(w, r, http.StatusOK, templates.Run(page))
+}
+
+// byPerson tells a browser from what draws previews of links, which are no looks.
+func byPerson(r *http.Request) bool {
+	agent := strings.ToLower(r.UserAgent())
+	return strings.Contains(agent, "mozilla/") && !strings.Contains(agent, "bot") && !strings.Contains(agent, "preview") &&
+		!strings.Contains(agent, "facebookexternalhit")
 }
 
 // runPage is the run as it stands, and what this reader may do with it.
@@ -31,11 +41,11 @@ func (h *Handlers) runPage(w http.ResponseWriter, r *http.Request) (templates.Ru
 	if err != nil {
 		return templates.RunPage{}, err
 	}
-	after, err := h.lastEvent(r.Context(), id)
+	after, err := h.lastEvent(r, id)
 	if err != nil {
 		return templates.RunPage{}, err
 	}
-	report, err := h.Runs.Get(r.Context(), id)
+	report, err := h.Runs.Get(r.Context(), id, h.actor(r))
 	if err != nil {
 		return templates.RunPage{}, err
 	}
@@ -47,7 +57,9 @@ func (h *Handlers) runPage(w http.ResponseWriter, r *http.Request) (templates.Ru
 	if page.Trace, err = h.attachedIn(r, id, p.Lang); err != nil {
 		return page, err
 	}
-	page.Rights, err = h.pageRights(r.Context(), id, h.actor(r))
+	if page.Rights, err = h.pageRights(r.Context(), id, h.actor(r)); err == nil {
+		page.Share = h.pageShare(r, id, page.Rights)
+	}
 	return page, err
 }
 
@@ -62,8 +74,8 @@ func (h *Handlers) pageRights(ctx context.Context, id string, by Actor) (templat
 
 // lastEvent is the number of an event that the report, read afterwards, is sure to hold: the stream goes on after it. Events
 // that the report holds beyond it come again, and place themselves where they are already.
-func (h *Handlers) lastEvent(ctx context.Context, id string) (int, error) {
-	viewer, err := h.Runs.Watch(ctx, id, 0)
+func (h *Handlers) lastEvent(r *http.Request, id string) (int, error) {
+	viewer, err := h.Runs.Watch(r.Context(), id, h.actor(r), 0)
 	var crowd *TooManyViewers
 	if errors.As(err, &crowd) {
 		return 0, nil // the page can be read all the same
@@ -72,7 +84,7 @@ func (h *Handlers) lastEvent(ctx context.Context, id string) (int, error) {
 		return 0, err
 	}
 	defer viewer.Stop()
-	ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(r.Context(), 100*time.Millisecond)
 	defer cancel()
 	events, err := viewer.Next(ctx)
 	if err != nil || len(events) == 0 {
@@ -119,8 +131,9 @@ func (h *Handlers) handlePageRerun(w http.ResponseWriter, r *http.Request) error
 	f := &typedForm{errs: map[string]string{}}
 	f.fill(v)
 	with := RerunOptions{Apply: diag.Code(v.Get("apply")), Lang: string(h.lang(r, "")),
-		Secrets: diag.TargetInput{Password: f.run.Target.Password, TLS: diag.TLSInput{KeyPEM: f.run.Target.TLS.KeyPEM},
-			WS: diag.WSInput{Headers: f.run.Target.WS.Headers}}}
+		Secrets: diag.TargetInput{Username: f.run.Target.Username, Password: f.run.Target.Password,
+			TLS: diag.TLSInput{CertPEM: f.run.Target.TLS.CertPEM, KeyPEM: f.run.Target.TLS.KeyPEM},
+			WS:  diag.WSInput{Headers: f.run.Target.WS.Headers}}}
 	started, err := h.Runs.Rerun(r.Context(), id, h.browserActor(w, r), with)
 	if err == nil {
 		http.Redirect(w, r, "/runs/"+started.ID, http.StatusSeeOther)
@@ -146,7 +159,7 @@ func (h *Handlers) export(w http.ResponseWriter, r *http.Request, ending string)
 	if err != nil {
 		return templates.RunPage{}, err
 	}
-	report, err := h.Runs.Get(r.Context(), id)
+	report, err := h.Runs.Get(r.Context(), id, h.actor(r))
 	if err != nil {
 		return templates.RunPage{}, err
 	}

@@ -38,6 +38,7 @@ type pageRuns struct {
 	rights  Rights
 	reran   RerunOptions
 	trace   *trace.Attached
+	shared  ShareChange
 }
 
 func (p *pageRuns) Start(_ context.Context, _ Actor, in diag.RunInput) (Started, error) {
@@ -45,14 +46,14 @@ func (p *pageRuns) Start(_ context.Context, _ Actor, in diag.RunInput) (Started,
 	return Started{ID: p.id}, p.err
 }
 
-func (p *pageRuns) Get(_ context.Context, id string) (diag.Report, error) {
+func (p *pageRuns) Get(_ context.Context, id string, _ Actor) (diag.Report, error) {
 	if id != p.id {
 		return diag.Report{}, ErrNotFound
 	}
 	return p.report, nil
 }
 
-func (p *pageRuns) Watch(_ context.Context, id string, after int) (Viewer, error) {
+func (p *pageRuns) Watch(_ context.Context, id string, _ Actor, after int) (Viewer, error) {
 	if id != p.id {
 		return nil, ErrNotFound
 	}
@@ -62,6 +63,12 @@ func (p *pageRuns) Watch(_ context.Context, id string, after int) (Viewer, error
 func (p *pageRuns) Rights(context.Context, string, Actor) (Rights, error) { return p.rights, nil }
 func (p *pageRuns) Cancel(context.Context, string, Actor) error           { return p.err }
 func (p *pageRuns) Delete(context.Context, string, Actor) error           { return p.err }
+func (p *pageRuns) Share(context.Context, string, Actor) (Share, error)   { return Share{}, p.err }
+func (p *pageRuns) SetShare(_ context.Context, _ string, _ Actor, change ShareChange) error {
+	p.shared = change
+	return p.err
+}
+func (p *pageRuns) Viewed(context.Context, string, Actor) {}
 func (p *pageRuns) Import(_ context.Context, _ Actor, r diag.Report) (Started, error) {
 	p.report = r
 	return Started{ID: p.id, DeleteToken: "token"}, p.err

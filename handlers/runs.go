@@ -29,9 +29,11 @@ type rerunBody struct {
 }
 
 type rerunSecrets struct {
+	Username string      `json:"username"`
 	Password diag.Secret `json:"password"`
 	TLS      struct {
-		KeyPEM diag.Secret `json:"key_pem"`
+		CertPEM string      `json:"cert_pem"`
+		KeyPEM  diag.Secret `json:"key_pem"`
 	} `json:"tls"`
 	WS struct {
 		Headers map[string]diag.Secret `json:"headers"`
@@ -68,7 +70,7 @@ func (h *Handlers) handleReport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	report, err := h.Runs.Get(r.Context(), id)
+	report, err := h.Runs.Get(r.Context(), id, h.actor(r))
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ func (h *Handlers) handleExportJSON(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	report, err := h.Runs.Get(r.Context(), id)
+	report, err := h.Runs.Get(r.Context(), id, h.actor(r))
 	if err != nil {
 		return err
 	}
@@ -117,7 +119,7 @@ func (h *Handlers) handleCancel(w http.ResponseWriter, r *http.Request) error {
 	if err := h.Runs.Cancel(r.Context(), id, h.actor(r)); err != nil {
 		return err
 	}
-	report, err := h.Runs.Get(r.Context(), id)
+	report, err := h.Runs.Get(r.Context(), id, h.actor(r))
 	if err != nil {
 		return err
 	}
@@ -134,8 +136,8 @@ func (h *Handlers) handleRerun(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, &in, true); err != nil {
 		return err
 	}
-	with := RerunOptions{Apply: diag.Code(in.Apply), Secrets: diag.TargetInput{Password: in.Target.Password,
-		TLS: diag.TLSInput{KeyPEM: in.Target.TLS.KeyPEM}, WS: diag.WSInput{Headers: in.Target.WS.Headers}}}
+	with := RerunOptions{Apply: diag.Code(in.Apply), Secrets: diag.TargetInput{Username: in.Target.Username, Password: in.Target.Password,
+		TLS: diag.TLSInput{CertPEM: in.Target.TLS.CertPEM, KeyPEM: in.Target.TLS.KeyPEM}, WS: diag.WSInput{Headers: in.Target.WS.Headers}}}
 	if in.Lang != "" {
 		if with.Lang, err = h.inputLang(r, in.Lang); err != nil {
 			return err

@@ -16,12 +16,18 @@ type Runs interface {
 	// Errors: diag.FieldErrors, *ForbiddenTarget, *Busy, ErrStopping.
 	Start(ctx context.Context, by Actor, in diag.RunInput) (Started, error)
 	// Get returns the report, also of a run that is under way: then with the steps so far, running ones among them.
-	// Errors: ErrNotFound.
-	Get(ctx context.Context, id string) (diag.Report, error)
+	// Of what its owner hides only he sees anything. Errors: ErrNotFound.
+	Get(ctx context.Context, id string, by Actor) (diag.Report, error)
 	// Watch returns a viewer of the run's events with a number greater than after, past and future, in order, without
 	// gap or repeat. It works for ended runs too, also after a restart. The caller stops it. Errors: ErrNotFound,
-	// *AfterAhead, *TooManyViewers.
-	Watch(ctx context.Context, id string, after int) (Viewer, error)
+	// *AfterAhead, *TooManyViewers. What is hidden is hidden from then on where the owner changes it meanwhile.
+	Watch(ctx context.Context, id string, by Actor, after int) (Viewer, error)
+	// Share returns what the run's link shows and how often it did, to the owner. Errors: ErrNotFound, ErrNoToken, ErrNotYours.
+	Share(ctx context.Context, id string, by Actor) (Share, error)
+	// SetShare changes what the link shows and how long. Errors: those of Share.
+	SetShare(ctx context.Context, id string, by Actor, change ShareChange) error
+	// Viewed counts that somebody opened the link, unless he is the owner or did so a moment ago.
+	Viewed(ctx context.Context, id string, by Actor)
 	// Rights tells what this actor may do with the run; for the buttons of the run page. Errors: ErrNotFound.
 	Rights(ctx context.Context, id string, by Actor) (Rights, error)
 	// Cancel ends a run that is under way; of an ended run it changes nothing. Errors: ErrNotFound, ErrNoToken, ErrNotYours.
@@ -93,11 +99,29 @@ type Rights struct {
 	Missing []string
 }
 
+// LongestShare is for how long a report can be kept at its owner's wish, where the server does not keep it longer anyway.
+const LongestShare = 365 * 24 * time.Hour
+
+// Share is what the link of a run shows.
+type Share struct {
+	Hide      []diag.Hide // from everybody but the owner
+	ExpiresAt time.Time
+	Views     int       // how often others than the owner opened the link
+	ViewedAt  time.Time // when last; zero: never
+}
+
+// ShareChange is what an owner changes; what is not set stays.
+type ShareChange struct {
+	Hide *[]diag.Hide
+	Keep time.Duration // from now on; 0: as it is
+}
+
 // RerunOptions change what is run again. The zero value repeats the run as it was.
 type RerunOptions struct {
 	// Apply is the code of a finding whose suggestion (tried, and found to work) is taken over; empty: none.
 	Apply diag.Code
-	// Secrets are given anew: only Password, TLS.KeyPEM and WS.Headers are read.
+	// Secrets are given anew: only Password, TLS.KeyPEM and WS.Headers are read, and from who must not see
+	// them the user name and TLS.CertPEM.
 	Secrets diag.TargetInput
 	// Lang of the new run; empty: as before.
 	Lang string

@@ -31,7 +31,7 @@ func (h *Handlers) handleStream(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	report, err := h.Runs.Get(r.Context(), id)
+	report, err := h.Runs.Get(r.Context(), id, h.actor(r))
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (h *Handlers) stream(w http.ResponseWriter, r *http.Request, id string, ren
 	if !h.sameOrigin(r) {
 		return ErrCrossOrigin
 	}
-	viewer, err := h.Runs.Watch(r.Context(), id, after)
+	viewer, err := h.Runs.Watch(r.Context(), id, h.actor(r), after)
 	if err != nil {
 		return err
 	}

@@ -87,6 +87,10 @@ func secretLabel(name string) string {
 		return "field.key"
 	case fieldWSHeaders:
 		return "field.ws_headers"
+	case fieldUsername:
+		return "field.username"
+	case fieldCert:
+		return "field.cert"
 	}
 	return "field.password"
 }

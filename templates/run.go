@@ -26,6 +26,8 @@ type RunPage struct {
 	Rights   Rights
 	// Trace is what was attached from the console, in the page's language; nil: nothing.
 	Trace *trace.Attached
+	// Share is how the run is shared; nil: the reader is not the owner.
+	Share *Share
 	// Link is the shareable address; empty: not known (a sample).
 	Link string
 	// Problem is why a rerun was refused; Fields what is missing for it, by field.
@@ -45,6 +47,20 @@ type Rights struct {
 	// Missing are the secret fields to be typed again for a rerun.
 	Missing []string
 }
+
+// Share is what the link shows, and how often it did.
+type Share struct {
+	Hide      []diag.Hide
+	ExpiresAt time.Time
+	Views     int
+	ViewedAt  time.Time // zero: never
+	Saved     bool      // it was just changed
+}
+
+func (s Share) shows(what diag.Hide) bool { return !slices.Contains(s.Hide, what) }
+
+// keeps are the days for which a report can be kept, from now on.
+var keeps = []int{1, 7, 30, 90, 365}
 
 // NewRunPage makes a run page of its plain inputs.
 func NewRunPage(p Page, r catalogue.ReportView) RunPage {

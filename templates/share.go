@@ -48,6 +48,15 @@ func qrCode(link string) qrDrawing {
 	return qrDrawing{ViewBox: fmt.Sprintf("0 0 %d %d", size+2*qrQuiet, size+2*qrQuiet), Path: path.String()}
 }
 
+// hiddenWords lists what is hidden from this reader.
+func (r RunPage) hiddenWords() string {
+	words := make([]string, len(r.Report.Hidden))
+	for i, what := range r.Report.Hidden {
+		words[i] = r.T("share.hide." + string(what))
+	}
+	return strings.Join(words, r.T("share.hide.and"))
+}
+
 // previewTitle is what messengers show of the link: verdict and cause, without the host.
 func (r RunPage) previewTitle() string {
 	title := r.toneWord()

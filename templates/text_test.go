@@ -40,6 +40,9 @@ func families() []string {
 	add("admin.wrong.", "number", "time", "size")
 	add("path.", "you", "dns", "net", "tcp", "tls", "ws", "mqtt", "msg")
 	add("path.state.", "passed", "warned", "failed", "running", "waiting", "unknown", "unreached")
+	for _, what := range diag.Hides {
+		add("share.", "show."+string(what), "show."+string(what)+".help", "hide."+string(what))
+	}
 	return keys
 }
 

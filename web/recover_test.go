@@ -124,7 +124,7 @@ func TestAnArchiveThatFailsLosesNothingWhileTheProcessLives(t *testing.T) {
 	receive(t, g.entered)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	v, err := runs.Watch(ctx, recovering, 0)
+	v, err := runs.Watch(ctx, recovering, handlers.Actor{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestAnArchiveThatFailsLosesNothingWhileTheProcessLives(t *testing.T) {
 	if err := runs.Cancel(ctx, lost, handlers.Actor{}); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := runs.Get(ctx, lost); err != nil || r.State != diag.StateCanceled {
+	if r, err := runs.Get(ctx, lost, handlers.Actor{}); err != nil || r.State != diag.StateCanceled {
 		t.Errorf("a report that was not kept: %s, %v", r.State, err)
 	}
 	a.set(false)

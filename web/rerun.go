@@ -19,8 +19,12 @@ func (m *Runs) Rerun(ctx context.Context, id string, by handlers.Actor, with han
 	if by.Token != "" && !owns(by, found.owner) {
 		return handlers.Started{}, handlers.ErrNotYours
 	}
+	if !mayRepeat(by, found) {
+		return handlers.Started{}, handlers.ErrNotYours
+	}
 	acts := mayAct(by, found.owner) == nil
 	in, missing := m.inputOf(found.report, acts, with.Secrets)
+	missing = append(missing, hiddenFields(by, found, &in.Target, with.Secrets)...)
 	if len(missing) > 0 && found.held && acts && !anyGiven(with.Secrets) {
 		token := newToken()
 		return m.askRerun(ctx, found.process, rerunOrder{Run: id, NewID: newID(), Owner: ownerOf(by, token), Addr: by.Addr,
@@ -47,6 +51,33 @@ func again(in diag.RunInput, missing []string, report diag.Report, with handlers
 	}
 	in.Lang = cmp.Or(with.Lang, in.Lang)
 	return in, nil
+}
+
+// mayRepeat tells whether a run can be repeated without showing what is hidden: who repeats a run owns the new one.
+func mayRepeat(by handlers.Actor, f foundRun) bool {
+	t := f.report.Target
+	return owns(by, f.owner) || !slices.Contains(f.hide, diag.HideHost) &&
+		!(slices.Contains(f.hide, diag.HideTopics) && (t.Topics.Publish != "" || len(t.Topics.Subscribe) > 0))
+}
+
+// hiddenFields are those that this actor must know by himself: they are taken from what he gave.
+func hiddenFields(by handlers.Actor, f foundRun, t *diag.TargetInput, given diag.TargetInput) (missing []string) {
+	if owns(by, f.owner) || !slices.Contains(f.hide, diag.HideUser) {
+		return nil
+	}
+	for _, field := range []struct {
+		name  string
+		is    *string
+		given string
+	}{{"target.username", &t.Username, given.Username}, {"target.tls.cert_pem", &t.TLS.CertPEM, given.TLS.CertPEM}} {
+		if *field.is != "" && field.given == "" {
+			missing = append(missing, field.name)
+		}
+		if *field.is != "" {
+			*field.is = field.given
+		}
+	}
+	return missing
 }
 
 func anyGiven(t diag.TargetInput) bool {

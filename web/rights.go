@@ -56,6 +56,9 @@ func mayCancel(by handlers.Actor, o archive.Owner) error {
 	return mayAct(by, o)
 }
 
+// sees tells whether nothing is hidden from the actor: administrators see all.
+func sees(by handlers.Actor, o archive.Owner) bool { return by.Person.Admin || owns(by, o) }
+
 // Rights implements [handlers.Runs].
 func (m *Runs) Rights(ctx context.Context, id string, by handlers.Actor) (handlers.Rights, error) {
 	found, err := m.lookUp(ctx, id)
@@ -64,10 +67,16 @@ func (m *Runs) Rights(ctx context.Context, id string, by handlers.Actor) (handle
 	}
 	mine := owns(by, found.owner)
 	acts := mayAct(by, found.owner) == nil
-	rights := handlers.Rights{Owner: mine, Delete: mayErase(by, found.owner) == nil, Cancel: mayCancel(by, found.owner) == nil && found.report.State == diag.StateRunning}
+	rights := handlers.Rights{Owner: mine, Delete: mayErase(by, found.owner) == nil,
+		Cancel: mayCancel(by, found.owner) == nil && found.report.State == diag.StateRunning}
+	if !mayRepeat(by, found) {
+		return rights, nil
+	}
 	if !found.held || !acts { // else the process that holds them is asked
 		_, rights.Missing = m.inputOf(found.report, acts, diag.TargetInput{})
 	}
+	public := found.report.Target
+	rights.Missing = append(rights.Missing, hiddenFields(by, found, &public, diag.TargetInput{})...)
 	rights.Rerun = len(rights.Missing) == 0
 	return rights, nil
 }

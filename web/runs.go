@@ -33,6 +33,7 @@ type Runs struct {
 	beaten  atomic.Pointer[beaten] // the last round at the archive; nil: none yet
 	wakes   wakes
 	full    chan struct{} // the archive has grown
+	shares  shares
 
 	mu       sync.Mutex
 	running  map[string]*run // also ended ones that could not be kept
@@ -87,7 +88,8 @@ func NewRuns(c RunsConfig) *Runs {
 		c.meter = newMeter()
 	}
 	m := &Runs{engine: c.Engine, store: c.Store, full: make(chan struct{}, 1), audit: c.audit,
-		vault: newVault(c.Now), meter: c.meter, log: c.Log, now: c.Now, running: map[string]*run{}, followed: map[string]*follow{}}
+		vault: newVault(c.Now), meter: c.meter, log: c.Log, now: c.Now, running: map[string]*run{}, followed: map[string]*follow{},
+		shares: shares{known: map[string]knownShare{}, looked: map[look]time.Time{}}}
 	m.set.Store(&Limits{MaxRuns: c.MaxRuns, MaxPerClient: c.MaxPerClient, Retention: c.Retention, MaxDatabase: c.MaxBytes})
 	return m
 }
@@ -234,15 +236,19 @@ func (m *Runs) find(id string) (*run, bool) {
 }
 
 // Get implements [handlers.Runs].
-func (m *Runs) Get(ctx context.Context, id string) (diag.Report, error) {
+func (m *Runs) Get(ctx context.Context, id string, by handlers.Actor) (diag.Report, error) {
 	found, err := m.lookUp(ctx, id)
-	return found.report, err
+	if err != nil {
+		return diag.Report{}, err
+	}
+	return maskFor(by, found).Report(found.report), nil
 }
 
 // foundRun is a run's report of the moment, who made it, and where it is.
 type foundRun struct {
 	report diag.Report
 	owner  archive.Owner
+	hide   []diag.Hide // from those who only have the link
 	// process carries it, or carried it; held tells that it is another one that lives and holds the run's secrets.
 	process string
 	held    bool
@@ -251,7 +257,12 @@ type foundRun struct {
 // lookUp finds a run, wherever it is carried.
 func (m *Runs) lookUp(ctx context.Context, id string) (foundRun, error) {
 	if r, ok := m.find(id); ok {
-		return foundRun{report: m.report(r), owner: r.owner, process: m.store.Process()}, nil
+		f := foundRun{report: m.report(r), owner: r.owner, process: m.store.Process()}
+		var expires time.Time
+		if f.hide, expires = m.hidesOf(ctx, id); !expires.IsZero() {
+			f.report.ExpiresAt = expires
+		}
+		return f, nil
 	}
 	kept, err := m.store.Run(ctx, id)
 	if errors.Is(err, archive.ErrNotFound) {
@@ -260,10 +271,11 @@ func (m *Runs) lookUp(ctx context.Context, id string) (foundRun, error) {
 	if err != nil {
 		return foundRun{}, err
 	}
-	f := foundRun{report: kept.Report, owner: kept.Owner, process: kept.Process,
+	f := foundRun{report: kept.Report, owner: kept.Owner, hide: kept.Hide, process: kept.Process,
 		held: !kept.HeldUntil.IsZero() && kept.Process != m.store.Process()}
 	if kept.Report.State == diag.StateRunning {
 		f.report, err = m.fold(ctx, kept)
+		f.report.ExpiresAt = kept.Report.ExpiresAt
 	}
 	return f, err
 }

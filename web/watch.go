@@ -13,7 +13,11 @@ import (
 )
 
 // Watch implements [handlers.Runs].
-func (m *Runs) Watch(ctx context.Context, id string, after int) (handlers.Viewer, error) {
+func (m *Runs) Watch(ctx context.Context, id string, by handlers.Actor, after int) (handlers.Viewer, error) {
+	found, err := m.lookUp(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	if m.viewers.Add(1) > maxViewers {
 		m.viewers.Add(-1)
 		return nil, &handlers.TooManyViewers{Limit: maxViewers}
@@ -25,7 +29,10 @@ func (m *Runs) Watch(ctx context.Context, id string, after int) (handlers.Viewer
 		stop()
 		return nil, err
 	}
-	return v, nil
+	if sees(by, found.owner) {
+		return v, nil
+	}
+	return &maskedViewer{Viewer: v, runs: m, run: found, hide: found.hide, mask: maskOf(found.hide, found)}, nil
 }
 
 func (m *Runs) watch(ctx context.Context, id string, after int, stop func()) (handlers.Viewer, error) {

@@ -15,7 +15,7 @@ func (m *Mask) Report(r diag.Report) diag.Report {
 		return r
 	}
 	out := deep(m, r)
-	out.Hidden = slices.Clone(m.hide)
+	out.Hidden, out.Names = slices.Clone(m.hide), string(m.key)
 	return out
 }
 
@@ -84,7 +84,7 @@ func (m *Mask) value(v reflect.Value, at place) reflect.Value {
 		x.Step = m.stepID(x.Step, place{msg: x.Layer == diag.LayerMsg})
 		return m.fields(v, reflect.ValueOf(x), at, "Step", "Variant")
 	case diag.Report:
-		return m.fields(v, v, at, "Schema", "ID", "Lang")
+		return m.fields(v, v, at, "Schema", "ID", "Lang", "Names")
 	}
 	switch v.Kind() {
 	case reflect.String:

@@ -1,0 +1,180 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"mqttdoctor/diag"
+	"mqttdoctor/diag/mask"
+	"mqttdoctor/handlers"
+	"mqttdoctor/web/archive"
+)
+
+const (
+	// shareLife is how long a run's share is remembered: an event for each of hundreds of viewers must not be a query each.
+	// A change at another process takes as long.
+	shareLife = time.Second
+	// maxShares bounds what is remembered.
+	maxShares = 10_000
+	// lookEvery is how often the same address counts as a look: a page that is loaded again is one reader.
+	lookEvery = 30 * time.Minute
+)
+
+// shares remembers what links show, for a moment, and who has looked.
+type shares struct {
+	mu     sync.Mutex
+	known  map[string]knownShare
+	looked map[look]time.Time
+}
+
+type knownShare struct {
+	share archive.Share
+	at    time.Time
+}
+
+type look struct {
+	run  string
+	addr netip.Addr
+}
+
+// shareOf returns how a run is shared, at most shareLife old.
+func (m *Runs) shareOf(ctx context.Context, id string) (archive.Share, error) {
+	m.shares.mu.Lock()
+	k, ok := m.shares.known[id]
+	m.shares.mu.Unlock()
+	if ok && m.now().Sub(k.at) < shareLife {
+		return k.share, nil
+	}
+	share, err := m.store.Share(ctx, id)
+	if err != nil {
+		return archive.Share{}, err
+	}
+	m.shares.mu.Lock()
+	defer m.shares.mu.Unlock()
+	if len(m.shares.known) >= maxShares {
+		clear(m.shares.known)
+	}
+	m.shares.known[id] = knownShare{share, m.now()}
+	return share, nil
+}
+
+// hidesOf is what a run of this process hides. Where the archive does not say, everything is hidden.
+func (m *Runs) hidesOf(ctx context.Context, id string) ([]diag.Hide, time.Time) {
+	share, err := m.shareOf(ctx, id)
+	if err != nil {
+		return diag.Hides, time.Time{}
+	}
+	return share.Hide, share.ExpiresAt
+}
+
+// maskFor is what an actor does not see of a run.
+func maskFor(by handlers.Actor, f foundRun) *mask.Mask {
+	if sees(by, f.owner) {
+		return &mask.Mask{}
+	}
+	return maskOf(f.hide, f)
+}
+
+func maskOf(hide []diag.Hide, f foundRun) *mask.Mask {
+	key := f.owner.CookieHash // the same names in all reports of one owner, so that they can be compared
+	if len(key) == 0 {
+		key = f.owner.TokenHash
+	}
+	return mask.New(hide, key, f.report.Target, f.report.Plan)
+}
+
+// maskedViewer hands out events of which parts are hidden, as the share says at the moment.
+type maskedViewer struct {
+	handlers.Viewer
+	runs *Runs
+	run  foundRun
+	hide []diag.Hide
+	mask *mask.Mask
+}
+
+// Next implements [handlers.Viewer].
+func (v *maskedViewer) Next(ctx context.Context) ([]diag.Event, error) {
+	events, err := v.Viewer.Next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hide, _ := v.runs.hidesOf(ctx, v.run.report.ID)
+	if !slices.Equal(hide, v.hide) {
+		v.hide, v.mask = hide, maskOf(hide, v.run)
+	}
+	out := make([]diag.Event, len(events))
+	for i, e := range events {
+		out[i] = v.mask.Event(e)
+	}
+	return out, nil
+}
+
+// Share implements [handlers.Runs].
+func (m *Runs) Share(ctx context.Context, id string, by handlers.Actor) (handlers.Share, error) {
+	found, err := m.lookUp(ctx, id)
+	if err != nil {
+		return handlers.Share{}, err
+	}
+	if err := mustOwn(by, found.owner); err != nil {
+		return handlers.Share{}, err
+	}
+	kept, err := m.store.Share(ctx, id)
+	if errors.Is(err, archive.ErrNotFound) {
+		return handlers.Share{}, handlers.ErrNotFound
+	}
+	return handlers.Share{Hide: kept.Hide, ExpiresAt: kept.ExpiresAt, Views: kept.Views, ViewedAt: kept.ViewedAt}, err
+}
+
+// SetShare implements [handlers.Runs].
+func (m *Runs) SetShare(ctx context.Context, id string, by handlers.Actor, change handlers.ShareChange) error {
+	now, err := m.Share(ctx, id, by)
+	if err != nil {
+		return err
+	}
+	to := archive.Share{Hide: now.Hide, ExpiresAt: now.ExpiresAt}
+	if change.Hide != nil {
+		to.Hide = *change.Hide
+	}
+	if change.Keep > 0 {
+		to.ExpiresAt = m.now().Add(min(change.Keep, m.longest()))
+	}
+	err = m.store.SetShare(ctx, id, to)
+	if errors.Is(err, archive.ErrNotFound) {
+		return handlers.ErrNotFound
+	}
+	m.shares.mu.Lock()
+	delete(m.shares.known, id)
+	m.shares.mu.Unlock()
+	return err
+}
+
+// longest is for how long a report can be kept from now on.
+func (m *Runs) longest() time.Duration { return max(m.retention, handlers.LongestShare) }
+
+// Viewed implements [handlers.Runs].
+func (m *Runs) Viewed(ctx context.Context, id string, by handlers.Actor) {
+	found, err := m.lookUp(ctx, id)
+	if err != nil || sees(by, found.owner) {
+		return
+	}
+	now, seen := m.now(), look{id, by.Addr}
+	m.shares.mu.Lock()
+	last, again := m.shares.looked[seen]
+	if again = again && now.Sub(last) < lookEvery; !again {
+		if len(m.shares.looked) >= maxShares {
+			clear(m.shares.looked)
+		}
+		m.shares.looked[seen] = now
+	}
+	m.shares.mu.Unlock()
+	if again {
+		return
+	}
+	if err := m.store.Viewed(ctx, id); err != nil {
+		m.log.Warn("look not counted", "run", tagOf(id), "err", err)
+	}
+}
