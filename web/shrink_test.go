@@ -40,19 +40,19 @@ func TestTheOldestReportsMakeRoom(t *testing.T) {
 		}
 		ids = append(ids, st.ID)
 		await(t, "the run has ended", func() bool {
-			r, err := m.Get(t.Context(), st.ID)
+			r, err := m.Get(t.Context(), st.ID, handlers.Actor{})
 			return err == nil && r.State == diag.StateFinished
 		})
 	}
 	await(t, "the oldest is gone", func() bool {
-		_, err := m.Get(t.Context(), ids[0])
+		_, err := m.Get(t.Context(), ids[0], handlers.Actor{})
 		return errors.Is(err, handlers.ErrNotFound)
 	})
 	await(t, "all are within the bound", func() bool {
 		bytes, err := store.Bytes(t.Context())
 		return err == nil && bytes <= bound
 	})
-	if _, err := m.Get(t.Context(), ids[len(ids)-1]); err != nil {
+	if _, err := m.Get(t.Context(), ids[len(ids)-1], handlers.Actor{}); err != nil {
 		t.Errorf("the newest: %v", err)
 	}
 	await(t, "it is counted", func() bool { return sample(t, m.meter, "mqttdoctor_reports_erased_total", "why", erasedBySize) > 0 })
