@@ -85,7 +85,7 @@ func bareURL(address string) string {
 
 // attachedIn is the trace of a run in a language; nil: none is attached.
 func (h *Handlers) attachedIn(r *http.Request, id string, lang catalogue.Lang) (*trace.Attached, error) {
-	kept, err := h.Runs.Attached(r.Context(), id)
+	kept, err := h.Runs.Attached(r.Context(), id, h.actor(r))
 	if errors.Is(err, ErrNoAttached) {
 		return nil, nil
 	}

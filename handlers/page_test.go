@@ -93,7 +93,7 @@ func (p *pageRuns) Attach(_ context.Context, id string, _ Actor, read func() (tr
 	return t, err
 }
 
-func (p *pageRuns) Attached(_ context.Context, id string) (trace.Attached, error) {
+func (p *pageRuns) Attached(_ context.Context, id string, _ Actor) (trace.Attached, error) {
 	switch {
 	case id != p.id:
 		return trace.Attached{}, ErrNotFound

@@ -42,7 +42,7 @@ type Runs interface {
 	// run's maker alone. Errors: ErrNotFound, ErrNoToken, ErrNotYours, those of read.
 	Attach(ctx context.Context, id string, by Actor, read func() (trace.Attached, error)) (trace.Attached, error)
 	// Attached returns the trace of a run, in no language. Errors: ErrNotFound, ErrNoAttached.
-	Attached(ctx context.Context, id string) (trace.Attached, error)
+	Attached(ctx context.Context, id string, by Actor) (trace.Attached, error)
 	// Detach erases the trace of a run. Errors: ErrNotFound, ErrNoAttached, ErrNoToken, ErrNotYours.
 	Detach(ctx context.Context, id string, by Actor) error
 	// Mine lists the runs of this actor, the newest first, at most limit of them: of who is signed in, else of the browser.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"mqttdoctor/diag/catalogue"
 	"mqttdoctor/diag/trace"
 	"mqttdoctor/handlers"
 	"mqttdoctor/web/archive"
@@ -32,16 +33,20 @@ func (m *Runs) Attach(ctx context.Context, id string, by handlers.Actor, read fu
 }
 
 // Attached implements [handlers.Runs].
-func (m *Runs) Attached(ctx context.Context, id string) (trace.Attached, error) {
+func (m *Runs) Attached(ctx context.Context, id string, by handlers.Actor) (trace.Attached, error) {
 	var t trace.Attached
+	found, err := m.lookUp(ctx, id)
+	if err != nil {
+		return t, err
+	}
 	data, err := m.store.Attached(ctx, id)
 	switch {
 	case err == nil:
-		return t, json.Unmarshal(data, &t)
+		if err := json.Unmarshal(data, &t); err != nil {
+			return t, err
+		}
+		return maskFor(by, found).Trace(t, catalogue.Has)
 	case !errors.Is(err, archive.ErrNotFound):
-		return t, err
-	}
-	if _, err := m.lookUp(ctx, id); err != nil {
 		return t, err
 	}
 	return t, handlers.ErrNoAttached
