@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/catalogue"
 	"mqttdoctor/diag/mask"
+	"mqttdoctor/diag/trace"
 	"mqttdoctor/handlers"
 	"mqttdoctor/web/archive"
 )
@@ -85,6 +87,34 @@ func maskOf(hide []diag.Hide, f foundRun) *mask.Mask {
 		key = f.owner.TokenHash
 	}
 	return mask.New(hide, key, f.report.Target, f.report.Plan)
+}
+
+// maskTrace is what may be seen of an attached trace.
+func maskTrace(m *mask.Mask, t trace.Attached) (trace.Attached, error) {
+	if !m.Any() {
+		return t, nil
+	}
+	out := t
+	if t.Payloads && m.Hides(diag.HidePayloads) {
+		bare, err := trace.Attach(t.Packets, t.Lost, false, catalogue.Has)
+		if err != nil {
+			return trace.Attached{}, err
+		}
+		out.Packets, out.Lost, out.Payloads = bare.Packets, bare.Lost, false
+	}
+	out.Target, out.Packets = m.Link(out.Target), slices.Clone(out.Packets)
+	for i := range out.Packets {
+		f := &out.Packets[i]
+		f.Explanation, f.Note = "", m.Note(f.Note) // words are made of the note
+		f.Warnings = slices.Clone(f.Warnings)
+		for j := range f.Warnings {
+			f.Warnings[j].Text, f.Warnings[j].Note = "", m.Note(f.Warnings[j].Note)
+		}
+		if f.Fields != nil {
+			f.Fields, _ = m.Field("", f.Fields).(map[string]any)
+		}
+	}
+	return out, nil
 }
 
 // maskedViewer hands out events of which parts are hidden, as the share says at the moment.

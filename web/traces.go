@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 
-	"mqttdoctor/diag/catalogue"
 	"mqttdoctor/diag/trace"
 	"mqttdoctor/handlers"
 	"mqttdoctor/web/archive"
@@ -45,7 +44,7 @@ func (m *Runs) Attached(ctx context.Context, id string, by handlers.Actor) (trac
 		if err := json.Unmarshal(data, &t); err != nil {
 			return t, err
 		}
-		return maskFor(by, found).Trace(t, catalogue.Has)
+		return maskTrace(maskFor(by, found), t)
 	case !errors.Is(err, archive.ErrNotFound):
 		return t, err
 	}

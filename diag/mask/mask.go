@@ -46,7 +46,7 @@ type known struct{ value, name string }
 // is no part of anything that is shown.
 func New(hide []diag.Hide, key []byte, target diag.TargetInput, plan diag.PlanOptions) *Mask {
 	m := &Mask{hide: hide, key: key}
-	if m.hides(diag.HideHost) {
+	if m.Hides(diag.HideHost) {
 		for _, link := range slices.Concat([]string{target.URL, target.BridgeURL, target.WS.Origin}, target.Nodes) {
 			m.knowHost(hostOf(link))
 		}
@@ -55,10 +55,10 @@ func New(hide []diag.Hide, key []byte, target diag.TargetInput, plan diag.PlanOp
 			m.knowHost(hostOf(resolver))
 		}
 	}
-	if m.hides(diag.HideUser) {
+	if m.Hides(diag.HideUser) {
 		m.know(target.Username, m.name(kindUser, target.Username))
 	}
-	if m.hides(diag.HideTopics) {
+	if m.Hides(diag.HideTopics) {
 		for _, topic := range append([]string{target.Topics.Publish}, target.Topics.Subscribe...) {
 			m.know(topic, m.topic(topic))
 		}
@@ -67,10 +67,8 @@ func New(hide []diag.Hide, key []byte, target diag.TargetInput, plan diag.PlanOp
 	return m
 }
 
-// Hides tells whether anything is hidden.
-func (m *Mask) Hides() bool { return len(m.hide) > 0 }
-
-func (m *Mask) hides(h diag.Hide) bool { return slices.Contains(m.hide, h) }
+// Any tells whether anything is hidden.
+func (m *Mask) Any() bool { return len(m.hide) > 0 }
 
 func (m *Mask) know(value, name string) {
 	if value != "" && value != name && !slices.ContainsFunc(m.known, func(k known) bool { return k.value == value }) {
@@ -196,13 +194,13 @@ var (
 
 // text hides every known value in what somebody wrote or sent, and where hosts are hidden every name and address.
 func (m *Mask) text(s string) string {
-	if s == "" || !m.Hides() {
+	if s == "" || !m.Any() {
 		return s
 	}
 	if m.find != nil {
 		s = m.replaceKnown(s)
 	}
-	if !m.hides(diag.HideHost) {
+	if !m.Hides(diag.HideHost) {
 		return s
 	}
 	address := func(s string) string {
@@ -273,13 +271,13 @@ func (m *Mask) args(args diag.Args) diag.Args {
 	for name, value := range out {
 		switch {
 		case value == "", slices.Contains(closedArgs, name):
-		case m.hides(diag.HideHost) && slices.Contains(hostArgs, name):
+		case m.Hides(diag.HideHost) && slices.Contains(hostArgs, name):
 			out[name] = Hidden
-		case m.hides(diag.HideHost) && slices.Contains(listArgs, name):
+		case m.Hides(diag.HideHost) && slices.Contains(listArgs, name):
 			out[name] = m.hosts(value)
-		case m.hides(diag.HideTopics) && slices.Contains(topicArgs, name):
+		case m.Hides(diag.HideTopics) && slices.Contains(topicArgs, name):
 			out[name] = m.topic(value)
-		case m.hides(diag.HideUser) && name == "username":
+		case m.Hides(diag.HideUser) && name == "username":
 			out[name] = m.name(kindUser, value)
 		default:
 			out[name] = m.text(value)
@@ -317,13 +315,13 @@ var (
 func (m *Mask) evidence(e diag.Evidence) diag.Evidence {
 	switch {
 	case e.Value == "":
-	case m.hides(diag.HideHost) && slices.Contains(hostFacts, e.Key):
+	case m.Hides(diag.HideHost) && slices.Contains(hostFacts, e.Key):
 		e.Value, e.Unit = Hidden, ""
-	case m.hides(diag.HideHost) && slices.Contains(listFacts, e.Key):
+	case m.Hides(diag.HideHost) && slices.Contains(listFacts, e.Key):
 		e.Value = m.hosts(e.Value)
-	case m.hides(diag.HideTopics) && slices.Contains(topicFacts, e.Key):
+	case m.Hides(diag.HideTopics) && slices.Contains(topicFacts, e.Key):
 		e.Value = m.topic(e.Value)
-	case m.hides(diag.HideTopics) && e.Key == diag.EvFilter: // a list
+	case m.Hides(diag.HideTopics) && e.Key == diag.EvFilter: // a list
 		filters := strings.Split(e.Value, ", ")
 		for i, filter := range filters {
 			filters[i] = m.topic(filter)

@@ -9,7 +9,6 @@ import (
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
 	"mqttdoctor/diag/mask"
-	"mqttdoctor/diag/trace"
 )
 
 var target = diag.TargetInput{URL: "wss://Mqtt.Plant-Seven.example:8884/mqtt", Username: "line7", ClientID: "line7-press",
@@ -132,29 +131,5 @@ func TestTextsThatTellNothingStay(t *testing.T) {
 		if f.Args[name] != want {
 			t.Errorf("%s: %q", name, f.Args[name])
 		}
-	}
-}
-
-func TestTraceHides(t *testing.T) {
-	kept := trace.Attached{Target: target.URL, Payloads: true, Packets: []trace.Frame{
-		{Seq: 1, Dir: "out", Type: "CONNECT", Fields: map[string]any{"username": "line7", "client_id": "press",
-			"will": map[string]any{"topic": "plant/line7/will"}}},
-		{Seq: 2, Dir: "out", Type: "SUBSCRIBE", Fields: map[string]any{"filters": []any{map[string]any{"filter": "plant/#"}}},
-			Note: diag.N("trace.subscribe", "filter", "plant/#")},
-		{Seq: 3, Dir: "in", Type: "DISCONNECT", Fields: map[string]any{"server_reference": "other.plant-seven.example"}}}}
-	for _, c := range []struct {
-		hide []diag.Hide
-		gone string
-	}{{[]diag.Hide{diag.HideHost}, "plant-seven"}, {[]diag.Hide{diag.HideUser}, `"line7"`}, {[]diag.Hide{diag.HideTopics}, "plant/"}} {
-		got, err := mask.New(c.hide, []byte("key"), target, diag.PlanOptions{}).Trace(kept, func(string) bool { return true })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if data, _ := json.Marshal(got); strings.Contains(string(data), c.gone) {
-			t.Errorf("%v: %s", c.hide, data)
-		}
-	}
-	if kept.Packets[0].Fields["username"] != "line7" {
-		t.Error("the trace itself has changed")
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // Report returns what may be seen of a report. The given one stays as it is.
 func (m *Mask) Report(r diag.Report) diag.Report {
-	if !m.Hides() {
+	if !m.Any() {
 		return r
 	}
 	out := deep(m, r)
@@ -21,7 +21,7 @@ func (m *Mask) Report(r diag.Report) diag.Report {
 
 // Event returns what may be seen of an event. The given one stays as it is.
 func (m *Mask) Event(e diag.Event) diag.Event {
-	if !m.Hides() {
+	if !m.Any() {
 		return e
 	}
 	out := e // its unit and numbers tell nothing
@@ -68,7 +68,7 @@ func (m *Mask) value(v reflect.Value, at place) reflect.Value {
 		x.Text = m.text(x.Text)
 		return reflect.ValueOf(x)
 	case diag.SentMessage:
-		if m.hides(diag.HideTopics) {
+		if m.Hides(diag.HideTopics) {
 			x.Topic = m.topic(x.Topic)
 		}
 		x.Topic = m.text(x.Topic)
@@ -141,12 +141,12 @@ func (m *Mask) list(v reflect.Value, at place) reflect.Value {
 		return v
 	}
 	if v.Type().Elem().Kind() == reflect.Uint8 {
-		if m.hides(diag.HideHost) || m.payload(at) {
+		if m.Hides(diag.HideHost) || m.payload(at) {
 			return reflect.Zero(v.Type())
 		}
 		return v
 	}
-	if m.hides(diag.HideHost) && v.Type().Elem() == reflect.TypeFor[diag.CertFact]() {
+	if m.Hides(diag.HideHost) && v.Type().Elem() == reflect.TypeFor[diag.CertFact]() {
 		return reflect.Zero(v.Type()) // certificates bear names, and their fingerprints are found in public logs (RFC 9162)
 	}
 	out := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
@@ -157,7 +157,7 @@ func (m *Mask) list(v reflect.Value, at place) reflect.Value {
 }
 
 func (m *Mask) payload(at place) bool {
-	return m.hides(diag.HidePayloads) && strings.HasPrefix(at.field, "Payload")
+	return m.Hides(diag.HidePayloads) && strings.HasPrefix(at.field, "Payload")
 }
 
 // word hides in a text of an observation, by the name of its field where that says what it holds.
@@ -169,11 +169,11 @@ func (m *Mask) word(v reflect.Value, at place) reflect.Value {
 	switch {
 	case m.payload(at):
 		s = pem(s)
-	case m.hides(diag.HideTopics) && (strings.Contains(at.field, "Topic") || strings.Contains(at.field, "Filter")):
+	case m.Hides(diag.HideTopics) && (strings.Contains(at.field, "Topic") || strings.Contains(at.field, "Filter")):
 		s = m.topic(s)
-	case m.hides(diag.HideHost) && slices.Contains(certFields, at.field):
+	case m.Hides(diag.HideHost) && slices.Contains(certFields, at.field):
 		s = pem(s)
-	case m.hides(diag.HideHost) && slices.Contains(hostFields, at.field):
+	case m.Hides(diag.HideHost) && slices.Contains(hostFields, at.field):
 		s = m.hosts(s)
 	default:
 		s = m.text(s)
@@ -198,7 +198,7 @@ func (m *Mask) stepID(id string, at place) string {
 
 // subject is an address, a listener, a version, or a topic.
 func (m *Mask) subject(s string, at place) string {
-	if at.msg && m.hides(diag.HideTopics) && strings.Contains(s, "/") {
+	if at.msg && m.Hides(diag.HideTopics) && strings.Contains(s, "/") {
 		return m.topic(s)
 	}
 	return m.text(s)
@@ -210,7 +210,7 @@ func (m *Mask) special(v reflect.Value) reflect.Value {
 	case diag.PlanOptions:
 		x.Resolvers = slices.Clone(x.Resolvers)
 		for i, resolver := range x.Resolvers {
-			if m.hides(diag.HideHost) {
+			if m.Hides(diag.HideHost) {
 				x.Resolvers[i] = m.link(resolver)
 			}
 		}
@@ -226,7 +226,7 @@ func (m *Mask) target(t diag.TargetInput) diag.TargetInput {
 	t.ClientID = m.text(t.ClientID)
 	t.TLS.ALPN = slices.Clone(t.TLS.ALPN)
 	t.Nodes = slices.Clone(t.Nodes)
-	if m.hides(diag.HideHost) {
+	if m.Hides(diag.HideHost) {
 		t.URL, t.BridgeURL, t.WS.Origin = m.link(t.URL), m.link(t.BridgeURL), m.link(t.WS.Origin)
 		t.TLS.ServerName, t.TLS.CAPEM, t.TLS.CertPEM = m.host(t.TLS.ServerName), pem(t.TLS.CAPEM), pem(t.TLS.CertPEM)
 		for i, node := range t.Nodes {
@@ -234,11 +234,11 @@ func (m *Mask) target(t diag.TargetInput) diag.TargetInput {
 		}
 	}
 	t.URL, t.WS.Path = m.text(t.URL), m.text(t.WS.Path)
-	if m.hides(diag.HideUser) {
+	if m.Hides(diag.HideUser) {
 		t.Username, t.TLS.CertPEM = m.name(kindUser, t.Username), pem(t.TLS.CertPEM)
 	}
 	t.Topics.Subscribe = slices.Clone(t.Topics.Subscribe)
-	if m.hides(diag.HideTopics) {
+	if m.Hides(diag.HideTopics) {
 		t.Topics.Publish = m.topic(t.Topics.Publish)
 		for i, filter := range t.Topics.Subscribe {
 			t.Topics.Subscribe[i] = m.topic(filter)
@@ -256,11 +256,11 @@ func (m *Mask) suggestion(s diag.Suggestion) diag.Suggestion {
 		return &changed
 	}
 	s.ClientID = change(s.ClientID, m.text)
-	if m.hides(diag.HideHost) {
+	if m.Hides(diag.HideHost) {
 		s.URL = m.link(s.URL)
 	}
 	s.URL = m.text(s.URL)
-	if s.TLS != nil && m.hides(diag.HideHost) {
+	if s.TLS != nil && m.Hides(diag.HideHost) {
 		tls := *s.TLS
 		tls.ServerName, tls.CAPEM = m.host(tls.ServerName), change(tls.CAPEM, pem)
 		s.TLS = &tls
@@ -270,7 +270,7 @@ func (m *Mask) suggestion(s diag.Suggestion) diag.Suggestion {
 		ws.Path, ws.Origin = m.text(ws.Path), change(ws.Origin, m.text)
 		s.WS = &ws
 	}
-	if s.Topics != nil && m.hides(diag.HideTopics) {
+	if s.Topics != nil && m.Hides(diag.HideTopics) {
 		topics := *s.Topics
 		topics.Publish, topics.Subscribe = m.topic(topics.Publish), slices.Clone(topics.Subscribe)
 		for i, filter := range topics.Subscribe {

@@ -7,7 +7,6 @@ ALTER TABLE runs ADD COLUMN viewed_at INTEGER NOT NULL DEFAULT 0;        -- when
 ALTER TABLE runs ADD COLUMN helper_hash BLOB;                           -- SHA-256 of the helper's owner cookie
 ALTER TABLE runs ADD COLUMN request TEXT NOT NULL DEFAULT '';           -- the request that it was made for
 
-CREATE INDEX runs_owner ON runs (owner_hash, created_at) WHERE owner_hash IS NOT NULL;
 CREATE INDEX runs_request ON runs (request, created_at) WHERE request <> '';
 
 -- What a helper asks somebody to run. Who has the link can do so.
@@ -25,7 +24,6 @@ CREATE INDEX requests_expires_at ON requests (expires_at);
 -- +goose Down
 DROP TABLE requests;
 DROP INDEX runs_request;
-DROP INDEX runs_owner;
 ALTER TABLE runs DROP COLUMN request;
 ALTER TABLE runs DROP COLUMN helper_hash;
 ALTER TABLE runs DROP COLUMN viewed_at;
