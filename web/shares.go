@@ -183,7 +183,7 @@ func (m *Runs) SetShare(ctx context.Context, id string, by handlers.Actor, chang
 }
 
 // longest is for how long a report can be kept from now on.
-func (m *Runs) longest() time.Duration { return max(m.retention, handlers.LongestShare) }
+func (m *Runs) longest() time.Duration { return max(m.limits().Retention, handlers.LongestShare) }
 
 // Viewed implements [handlers.Runs].
 func (m *Runs) Viewed(ctx context.Context, id string, by handlers.Actor) {
