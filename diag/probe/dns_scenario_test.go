@@ -238,6 +238,7 @@ func TestOneOfTwoAddresses(t *testing.T) {
 			return onAddresses(map[string]diagtest.Handler{"127.0.0.1": relay, "127.0.0.2": relay})(t)
 		}
 	}
+	ca := diagtest.NewCA(t, "Root")
 	two := answers{records(name, "127.0.0.1", "127.0.0.2")}
 	rows = append(rows,
 		under(name, scenario{name: "both in order", peer: onAddresses(map[string]diagtest.Handler{"127.0.0.1": nil, "127.0.0.2": nil})}, two),
@@ -246,6 +247,14 @@ func TestOneOfTwoAddresses(t *testing.T) {
 			want: "mqtt.bad_credentials"}, two),
 		under(name, scenario{name: "both silent", peer: onAddresses(map[string]diagtest.Handler{"127.0.0.1": diagtest.Silent, "127.0.0.2": diagtest.Silent}),
 			plan: diag.PlanInput{TimeoutS: seconds(1)}, want: "mqtt.no_connack"}, two),
+		under(name, scenario{name: "one has the certificate of another name", peer: func(t testing.TB) string {
+			good, port := diagtest.ScriptedBroker(t, diagtest.Script{}), strconv.Itoa(diagtest.FreePort(t))
+			for address, served := range map[string]string{"127.0.0.1": name, "127.0.0.2": "old.example.com"} {
+				diagtest.Peer(t, func(conn net.Conn) { relayTo(good.Addr, conn) }, diagtest.At(address+":"+port),
+					diagtest.WithTLS(ca.Issue(t, diagtest.CertOptions{Names: []string{served}}).Server()))
+			}
+			return "mqtts://127.0.0.1:" + port
+		}, in: diag.TargetInput{TLS: diag.TLSInput{CAPEM: ca.PEM}}, want: "tls.hostname_mismatch", attention: true, variant: "*", check: attention}, two),
 		under(name, scenario{name: "one refuses the connection, one is no broker", peer: onAddresses(map[string]diagtest.Handler{"127.0.0.1": diagtest.Banner(diagtest.SSHBanner)}),
 			want: "mqtt.not_mqtt"}, two),
 	)

@@ -79,7 +79,9 @@ func hostnameMismatch(v *diag.View) diag.Verdict {
 	case onlyWildcardDepth(h.Leaf().DNSNames, h.Trust.Name):
 		f.Variant = "wildcard"
 	}
-	if name, ok := workingName(v); ok {
+	// Where another address has the right name, the wrong one's would only fail there in turn.
+	_, right := first(judged(v), func(h *diag.TLSHandshake) bool { return h.Trust.NameOK })
+	if name, ok := workingName(v); ok && !right {
 		f.Args["suggested"] = name
 		f.Suggestion = &diag.Suggestion{TLS: &diag.TLSSuggestion{ServerName: name}}
 	}
