@@ -44,7 +44,9 @@ type TimingChange struct {
 
 // volatile are facts that differ from run to run whatever happens: times, ids, and the bytes that hold them.
 var volatile = []EvidenceKey{EvDuration, EvWaited, EvRTT, EvClientID, EvConnack, EvFirstBytes, EvDNSTTL, EvErrno, EvError, EvAssignedClientID,
-	EvEchoSent, EvEchoAnswered, EvSeriesTries, EvSentAgain, EvAddress, EvTracePath, EvSizeTries, EvSizeConnections, EvFastest, EvSlowest}
+	EvEchoSent, EvEchoAnswered, EvSeriesTries, EvSentAgain, EvAddress, EvTracePath, EvSizeTries, EvSizeConnections, EvFastest, EvSlowest,
+	EvSysUptime, EvSysConnected, EvSysConnectedMost, EvSysSessions, EvSysSubscriptions, EvSysRetained, EvSysStored, EvSysDropped, EvSysDroppedRise,
+	EvSysMemory, EvSysUtilization}
 
 // What counts as another time: a fifth of it is noise, and so are a few milliseconds.
 const (

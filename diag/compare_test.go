@@ -44,3 +44,25 @@ func TestCompareFindsWhatChanged(t *testing.T) {
 		t.Errorf("a run differs from itself: %+v", same)
 	}
 }
+
+// What a broker offers is compared row by row, and what it counts is not: that differs from one minute to the next.
+func TestCompareBrokers(t *testing.T) {
+	run := func(retain, release string, connected float64) Report {
+		step := func(check ProbeID, o Observation) Step {
+			return Step{ID: string(check), Check: check, Status: StatusPassed, Summary: N("step.x"), Observation: o, Evidence: o.Facts()}
+		}
+		return Report{Steps: []Step{
+			step("mqtt.capabilities", &Capabilities{Version: Version5, Rows: []Capability{
+				{Name: CapRetain, Measured: retain}, {Name: CapMaximumQoS, Announced: "2"}, {Name: CapTopicLength, Announced: "65535", Measured: "4096"}}}),
+			step("broker.sys", &BrokerHealth{Outcome: OutcomeOK, Product: "mosquitto", Release: release, Uptime: time.Duration(connected) * time.Minute,
+				Figures: []Figure{{Name: FigureConnected, First: connected, Last: connected + 1, Times: 2}, {Name: FigureDropped, First: connected, Last: 2 * connected, Times: 2}}}),
+		}}
+	}
+	c := Compare(run("yes", "2.0.18", 7), run("no", "2.0.20", 9))
+	if len(c.Facts) != 2 || c.Facts[0].Key != "cap.retain" || c.Facts[0].Before.Value != "yes" || c.Facts[0].After.Value != "no" || c.Facts[1].Key != EvSysRelease {
+		t.Errorf("facts %+v", c.Facts)
+	}
+	if c := Compare(run("yes", "2.0.18", 7), run("yes", "2.0.18", 9)); !c.Same() {
+		t.Errorf("the same broker on another day differs by %+v", c.Facts)
+	}
+}
