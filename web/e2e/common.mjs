@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 
 export const config = JSON.parse(process.env.E2E);
-const require = createRequire(config.modules + "/");
+export const require = createRequire(config.modules + "/");
 const { chromium } = require("playwright-core");
-export const axeSource = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const axeSource = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 export const browser = await chromium.launch({
   executablePath: config.chromium,
@@ -62,6 +62,22 @@ export const squeeze = (text) => text.replace(/\s+/g, " ").trim();
 
 export const ended = (page) => page.waitForSelector('#run:not([data-state="running"])');
 
+// look lists what axe objects to on a page as it stands, and whether it runs over the edge.
+export async function look(page, name) {
+  const found = await page.evaluate(async (source) => {
+    if (!window.axe) (0, eval)(source);
+    // What fades in is judged when it is there. An animation of what went away meanwhile may never finish.
+    const fades = document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations < 2);
+    for (const fade of fades) fade.finish();
+    const result = await window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
+    return result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target + " " + (n.failureSummary ?? "").slice(0, 200)).slice(0, 3).join(" | ")}`);
+  }, axeSource);
+  const problems = found.map((f) => `${name}: ${f}`);
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (over > 0) problems.push(`${name}: runs ${over} px over the edge`);
+  return problems;
+}
+
 // only reads pages over HTTP as a program would, for their source.
 export async function source(path, headers = {}) {
   const response = await fetch(config.base + path, { headers });
@@ -74,10 +90,13 @@ export async function finish() {
   assert.deepEqual(complaints, []);
 }
 
+// A browser that does not answer any more ends the script, too.
+setTimeout(() => fail(new Error("the script hangs")), 240000).unref();
 process.on("unhandledRejection", fail);
 process.on("uncaughtException", fail);
 async function fail(error) {
   console.error(error);
+  setTimeout(() => process.exit(1), 20000);
   if (config.shots) {
     fs.mkdirSync(config.shots, { recursive: true });
     let i = 0;

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import fs from "node:fs";
 import net from "node:net";
 import { promisify } from "node:util";
-import { config, finish, open, squeeze } from "./common.mjs";
+import { config, finish, look, open, require, squeeze } from "./common.mjs";
 
 const at = (state) => `#console[data-state="${state}"]`;
 const field = (page, name) => page.locator(`[name="${name}"]`);
@@ -49,6 +49,37 @@ async function door(url) {
     shut: () => new Promise((done) => { server.close(done); for (const s of through) s.destroy(); }),
     reopen: () => listen(own),
   };
+}
+
+// A broker that answers a SUBSCRIBE with so many messages, as fast as they are taken.
+async function torrent(count) {
+  const { generate, parser } = require("mqtt-packet");
+  const server = net.createServer((socket) => {
+    const parse = parser({ protocolVersion: 5 });
+    const send = (packet) => socket.write(generate(packet, { protocolVersion: 5 }));
+    let next = 0;
+    const pour = () => { while (next < count && send({ cmd: "publish", topic: `load/${next % 100}`, payload: JSON.stringify({ n: next++ }), qos: 0 })); };
+    parse.on("packet", ({ cmd, messageId }) => {
+      if (cmd === "connect") send({ cmd: "connack", reasonCode: 0, sessionPresent: false });
+      if (cmd === "pingreq") send({ cmd: "pingresp" });
+      if (cmd !== "subscribe") return;
+      send({ cmd: "suback", messageId, granted: [0] });
+      socket.on("drain", pour);
+      pour();
+    });
+    socket.on("data", (data) => parse.parse(data)).on("error", () => {});
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return { url: `mqtt://127.0.0.1:${server.address().port}`, close: () => server.close() };
+}
+
+// seen judges the page as it stands, in both themes.
+const problems = [];
+async function seen(page, name) {
+  for (const theme of ["dark", "light"]) {
+    await page.evaluate((theme) => { document.documentElement.dataset.theme = theme; }, theme);
+    problems.push(...await look(page, `${name}, ${theme}`));
+  }
 }
 
 // Through the server, to plain MQTT: subscribe, publish, read.
@@ -122,6 +153,9 @@ await publish(page, "site/1/temp", "21");
 await publish(page, "site/1/temp", "22");
 await page.waitForFunction(() => document.querySelectorAll(".message-row.is-in").length === 2);
 
+await page.locator(".message-row.is-in").last().click();
+await seen(page, "a message");
+
 // The same as a command, which says what the page says, and as code.
 await page.locator("#copy-as > summary").click();
 await page.waitForFunction(() => /^mosquitto_pub -h 127.0.0.1 .*-t site\/1\/temp -m 22$/s.test(document.getElementById("copy-as-text").textContent));
@@ -152,6 +186,7 @@ await page.locator("#topic-tree").focus();
 for (const key of ["ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight"]) await page.keyboard.press(key);
 await page.waitForFunction(() => /site\/1\/temp/.test(document.querySelector("#topic h3")?.textContent));
 assert.match(squeeze(await page.textContent("#topic")), /messages here ?2/);
+await seen(page, "a topic");
 await page.locator("#topic .message-acts button").first().click();
 assert.match(await page.textContent("#under"), /Only site\/1\/temp/);
 await page.locator("#under button").click();
@@ -169,6 +204,7 @@ for (const [kind, ...types] of [["connection", "CONNECT", "CONNACK"], ["messages
 }
 await page.locator(".packet-row", { hasText: "SUBACK" }).click();
 assert.match(await page.textContent("#packet"), /granted the subscriptions.*Answers this SUBSCRIBE/s);
+await seen(page, "a packet");
 await page.locator("#packet .packet-round button").click();
 assert.match(await page.textContent("#packet h3"), /SUBSCRIBE/);
 await page.waitForFunction(() => document.querySelectorAll(".packet-row").length === 2);
@@ -184,6 +220,7 @@ await page.waitForSelector(at("waiting"));
 assert.match(await status(page), /Attempt 2 follows/);
 await page.waitForFunction(() => /Attempt 3 follows/.test(document.getElementById("console-status").textContent));
 assert.match(await page.textContent("#console-problem"), /refused the connection/);
+await seen(page, "waiting for the next attempt");
 await gate.reopen();
 await page.locator("#retry-now").click();
 await page.waitForSelector(at("connected"));
@@ -262,6 +299,51 @@ await denied.waitForSelector(at("connected"));
 assert.match(await status(denied), /with MQTT 3\.1\.1/);
 await denied.waitForSelector(".sub.is-granted:has-text('kept/#')");
 
+await denied.locator("#disconnect").click();
+
+// A burst: every message arrives and is counted, the page draws few of them, and goes on answering.
+const burst = 50_000;
+const broker = await torrent(burst);
+await denied.evaluate(() => {
+  let last = performance.now();
+  window.longest = 0;
+  setInterval(() => {
+    const now = performance.now();
+    window.longest = Math.max(window.longest, now - last);
+    last = now;
+  }, 10);
+});
+await field(denied, "target.protocol").selectOption("5");
+const begun = Date.now();
+await connect(denied, broker.url);
+await denied.waitForFunction((n) => document.getElementById("count-messages").textContent === n, burst.toLocaleString("en"), { timeout: 60000 });
+console.log(`${burst} messages in ${Date.now() - begun} ms, the page away for ${Math.round(await denied.evaluate(() => window.longest))} ms at most`);
+assert.ok(await denied.locator("#messages-note").isHidden(), "nothing was dropped");
+assert.ok((await denied.locator("#view-messages .row").count()) < 100, "a row for what is seen alone");
+await denied.locator("#search").fill('"n":49999');
+await denied.waitForFunction(() => document.querySelectorAll(".message-row").length === 1);
+await denied.locator("#search").fill("");
+await denied.locator("#tab-topics").click();
+await denied.waitForFunction(() => document.getElementById("count-topics").textContent === "100");
+await denied.locator("#disconnect").click();
+broker.close();
+
+// What a first page does not show, in Chinese: the fault of a connection, saved connections, the command.
+const chinese = await open({ locale: "zh-CN" });
+await chinese.goto(config.base + "/console");
+await chinese.locator("#saved > summary").click();
+await chinese.locator("#saved-name").fill("一号");
+await field(chinese, "target.url").fill(gate.url);
+await chinese.locator("#saved-save").click();
 await gate.shut();
+await connect(chinese, gate.url);
+await chinese.waitForSelector(at("ended"));
+assert.match(await chinese.textContent("#console-problem"), /拒绝/);
+await chinese.locator("#copy-as > summary").click();
+await chinese.locator("#copy-as-what").selectOption("mosquitto_sub");
+await chinese.waitForFunction(() => /^mosquitto_sub/.test(document.getElementById("copy-as-text").textContent));
+await seen(chinese, "no connection");
+
+assert.deepEqual(problems, []);
 console.log(await status(page));
 await finish();

@@ -1,6 +1,6 @@
 // Looks at every page in every state: nothing that axe objects to, nothing that runs over the edge, targets a thumb can hit.
 import assert from "node:assert/strict";
-import { axeSource, config, finish, open } from "./common.mjs";
+import { config, finish, look as judge, open } from "./common.mjs";
 
 const problems = [];
 
@@ -14,16 +14,7 @@ const pages = ["/", "/causes", "/console", "/guides", "/guides/refused?url=mqtt:
   "/nothing-here", ...samples];
 
 async function look(page, name) {
-  const found = await page.evaluate(async (source) => {
-    if (!window.axe) (0, eval)(source);
-    // What fades in is judged when it is there.
-    await Promise.allSettled(document.getAnimations().filter((a) => a.effect.getComputedTiming().iterations < 2).map((a) => a.finished));
-    const result = await window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
-    return result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target + " " + (n.failureSummary ?? "").slice(0, 200)).slice(0, 3).join(" | ")}`);
-  }, axeSource);
-  problems.push(...found.map((f) => `${name}: ${f}`));
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  if (over > 0) problems.push(`${name}: runs ${over} px over the edge`);
+  problems.push(...await judge(page, name));
   // What a part cuts off cannot be read, unless it says so with dots.
   const cut = await page.evaluate(() => [...document.querySelectorAll("main *")].filter((e) => {
     const style = getComputedStyle(e);

@@ -133,6 +133,7 @@ export class List extends Talker {
     const count = this.#count();
     this.tell("draw", { count, through });
     this.#frame.hidden = count === 0;
+    if (!through) this.draw(); // the next slice follows, whether this one found a row or not
     if (count === 0) return;
     this.#height = parseFloat(getComputedStyle(this.#frame).getPropertyValue("--row")) * this.#rem();
     const inSight = Math.ceil(this.#frame.clientHeight / this.#height) + 1;
@@ -146,7 +147,6 @@ export class List extends Talker {
     this.#head = head;
     const top = Math.max(0, Math.min(count - skip - 1, Math.floor(this.#frame.scrollTop / this.#height)));
     this.#place(skip, Math.max(0, top - 4), Math.min(count - skip, top + inSight + 4), count);
-    if (!through) this.draw();
   }
 
   // #gone is how many rows went away above since the last picture.

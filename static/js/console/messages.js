@@ -114,7 +114,7 @@ export class Messages extends Talker {
     this.#count.textContent = this.ring.length ? this.ring.length.toLocaleString() : "";
     byId("messages-empty").hidden = count > 0;
     const filtered = this.ring.length > 0 && count === 0;
-    byId("messages-empty").textContent = t(filtered ? "messages.none" : "messages.empty");
+    byId("messages-empty").textContent = filtered && !through ? "" : t(filtered ? "messages.none" : "messages.empty");
     const notes = [];
     if (this.#paused && this.list.waiting) notes.push(n("messages.waiting", this.list.waiting));
     if (count !== this.ring.length && !this.#paused) notes.push(t("messages.filtered", { shown: count.toLocaleString(), all: this.ring.length.toLocaleString() }));

@@ -129,7 +129,7 @@ export class PacketView {
     byId("mistakes-packets").hidden = !this.#mistakes;
     byId("mistakes-packets").textContent = this.#mistakes ? n("packets.mistakes", this.#mistakes) : "";
     byId("packets-empty").hidden = count > 0;
-    byId("packets-empty").textContent = t(this.#ring.length ? "packets.none" : "packets.empty");
+    byId("packets-empty").textContent = this.#ring.length && !through ? "" : t(this.#ring.length ? "packets.none" : "packets.empty");
     const notes = [];
     if (count !== this.#ring.length) notes.push(t("messages.filtered", { shown: count.toLocaleString(), all: this.#ring.length.toLocaleString() }));
     if (!through) notes.push(t("messages.searching"));

@@ -36,7 +36,8 @@ class Node {
 
 export class Tree extends Talker {
   #root = new Node("", null);
-  #size = 0;
+  #size = 0; // nodes, within the bound
+  #topics = 0; // of them, those that had messages themselves
   #left = new Set(); // topics that found no place, up to a number
   #rows = [];
   #changed = true; // other rows than before
@@ -67,7 +68,7 @@ export class Tree extends Talker {
       this.#picture();
     });
     setInterval(() => {
-      const count = this.#size ? this.#size.toLocaleString() : "";
+      const count = this.#topics ? this.#topics.toLocaleString() : "";
       if (byId("count-topics").textContent !== count) byId("count-topics").textContent = count;
       if (!byId("view-topics").hidden) this.#picture();
     }, every);
@@ -79,6 +80,7 @@ export class Tree extends Talker {
   #clear() {
     this.#root = new Node("", null);
     this.#size = 0;
+    this.#topics = 0;
     this.#left.clear();
     this.#select(null);
     this.#changed = true;
@@ -111,7 +113,7 @@ export class Tree extends Talker {
       if (slash < 0) break;
       from = slash + 1;
     }
-    node.own++;
+    if (node.own++ === 0) this.#topics++;
     node.last = m;
     if (m.retain) node.retained = m.payload.length > 0;
   }
