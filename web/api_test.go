@@ -10,6 +10,7 @@ import (
 )
 
 func TestRunFromPostToReport(t *testing.T) {
+	t.Parallel()
 	g := newGate()
 	s := startServer(t, testConfig(t), testEngine(guard.Laptop, passing("dns.test"), g.probe("mqtt.test", "dns.test")))
 	a := s.do("POST", "/api/v1/runs", plainRun).want(http.StatusAccepted)
@@ -124,6 +125,7 @@ func TestCancelEndsTheRun(t *testing.T) {
 }
 
 func TestABrowsersRunIsItsOwn(t *testing.T) {
+	t.Parallel()
 	g := newGate()
 	s := startServer(t, testConfig(t), testEngine(guard.Laptop, g.probe("mqtt.test")))
 	a := s.do("POST", "/api/v1/runs", plainRun, "Sec-Fetch-Site", "same-origin").want(http.StatusAccepted)
@@ -173,6 +175,7 @@ func TestDeleteEndsAndErases(t *testing.T) {
 }
 
 func TestRerun(t *testing.T) {
+	t.Parallel()
 	s := startServer(t, testConfig(t), testEngine(guard.Laptop, passing("dns.test")))
 	first := s.start(`{"target":{"url":"broker.test:1884","client_id":"c","password":"pw"},"plan":{"depth":"deep","timeout_s":2}}`)
 	s.watch(first.ID, "")

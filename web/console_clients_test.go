@@ -35,6 +35,7 @@ func (s *testServer) openFor(url, caPEM string) openedConsole {
 
 // MQTT.js tells the same story over the relay as it does directly, in every version and to every transport.
 func TestMQTTJSOverTheRelay(t *testing.T) {
+	t.Parallel()
 	node := diagtest.Require(t, "node", "nodejs")
 	modules := diagtest.NodeModules(t, "mqtt")
 	b, s := clientBroker(t)
@@ -128,6 +129,7 @@ func paho3Story(t *testing.T, broker string, version uint) (story []any) {
 
 // TestPaho5OverTheRelay drives paho.golang with MQTT 5.
 func TestPaho5OverTheRelay(t *testing.T) {
+	t.Parallel()
 	b, s := clientBroker(t)
 	u, err := url.Parse(b.MQTT)
 	if err != nil {

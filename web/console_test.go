@@ -91,6 +91,7 @@ func exchangeConnect(t *testing.T, conn *websocket.Conn) {
 }
 
 func TestConsoleRelaysUntilItIsDeleted(t *testing.T) {
+	t.Parallel()
 	b := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt"}})
 	s := consoleServer(t, guard.Laptop)
 	o := s.open(`{"target":{"url":"` + b.MQTT + `"}}`)

@@ -105,6 +105,7 @@ func mqttSession(t *testing.T, s *testServer, relayURL string, v mqttwire.Versio
 func isClosed(f traced) bool { return f.Type == "closed" || f.Type == "error" }
 
 func TestTraceOfHealthySessions(t *testing.T) {
+	t.Parallel()
 	b := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Users: map[string]string{"user": tracedPassword}})
 	s := consoleServer(t, guard.Laptop)
 	for _, url := range b.URLs() {
@@ -189,6 +190,7 @@ func wantExports(t *testing.T, s *testServer, id string) {
 
 // No make of broker is accused of what it does right.
 func TestTraceAccusesNoBroker(t *testing.T) {
+	t.Parallel()
 	s := consoleServer(t, guard.Laptop)
 	for _, make := range diagtest.AllBrokers {
 		t.Run(make.Name, func(t *testing.T) {
@@ -299,6 +301,7 @@ func TestTraceOfTrouble(t *testing.T) {
 }
 
 func TestConsoleWithoutTrace(t *testing.T) {
+	t.Parallel()
 	s := consoleServer(t, guard.Laptop)
 	o := s.open(`{"target":{"url":"mqtt://127.0.0.1:1"},"trace":false}`)
 	at := "/api/v1/console/" + o.ID
