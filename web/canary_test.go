@@ -129,7 +129,7 @@ func wantNoSecret(t *testing.T, c Config, lookAtDatabase func(k canaries, ended 
 	}
 	wss := target(broker.WSS, right)
 	wss["ws"] = map[string]any{"headers": headers}
-	var ids []string
+	var ids, tokens []string
 	var seen bytes.Buffer
 	for name, body := range map[string]map[string]any{
 		"healthy":          {"target": target(broker.MQTTS, right)},
@@ -144,7 +144,7 @@ func wantNoSecret(t *testing.T, c Config, lookAtDatabase func(k canaries, ended 
 		}
 		st := s.start(string(data))
 		k.add("delete token of "+name, st.DeleteToken)
-		ids = append(ids, st.ID)
+		ids, tokens = append(ids, st.ID), append(tokens, st.DeleteToken)
 	}
 	for i := 0; i < len(ids); i++ {
 		conn, _, err := s.dial("/api/v1/runs/" + ids[i] + "/stream")
@@ -162,7 +162,7 @@ func wantNoSecret(t *testing.T, c Config, lookAtDatabase func(k canaries, ended 
 		_ = conn.CloseNow()
 		if i < 2 { // again, with what is held in memory
 			var again started
-			s.do("POST", "/api/v1/runs/"+ids[i]+"/rerun", `{"lang":"zh"}`).want(http.StatusAccepted).json(&again)
+			s.do("POST", "/api/v1/runs/"+ids[i]+"/rerun", `{"lang":"zh"}`, "Authorization", "Bearer "+tokens[i]).want(http.StatusAccepted).json(&again)
 			k.add(fmt.Sprintf("delete token of rerun %d", i+1), again.DeleteToken)
 			ids = append(ids, again.ID)
 		}

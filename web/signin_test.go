@@ -312,9 +312,9 @@ func TestTheProxySaysWhoItIs(t *testing.T) {
 var openRoutes = []string{
 	"GET /healthz", "GET /readyz", "GET /metrics", "GET /static/*",
 	"GET /runs/{id}", "GET /runs/{id}.json", "GET /runs/{id}.md", "GET /runs/{id}.html", "GET /runs/{id}/chain.pem", "GET /runs/{id}/live",
-	"POST /runs/{id}/cancel", "POST /runs/{id}/delete", // their own rights
+	"POST /runs/{id}/cancel", "POST /runs/{id}/delete", "POST /runs/{id}/share", // their own rights
 	"GET /compare", "GET /guides", "GET /guides/{symptom}", "GET /causes", "POST /settings",
-	"GET /api/openapi.json", "GET /api/v1/runs/{id}", "DELETE /api/v1/runs/{id}", "POST /api/v1/runs/{id}/cancel", "GET /api/v1/runs/{id}/stream",
+	"GET /api/openapi.json", "GET /api/v1/runs/{id}", "GET /api/v1/runs/{id}/share", "PUT /api/v1/runs/{id}/share", "DELETE /api/v1/runs/{id}", "POST /api/v1/runs/{id}/cancel", "GET /api/v1/runs/{id}/stream",
 	"GET /api/v1/checks", "GET /api/v1/causes", "POST /api/v1/topic-match", "POST /api/v1/client-code",
 	"GET /api/v1/runs/{id}/trace", "PUT /api/v1/runs/{id}/trace", "DELETE /api/v1/runs/{id}/trace", "POST /runs/{id}/trace/delete", // as their run
 	"GET /api/v1/runs/{id}/share", "PUT /api/v1/runs/{id}/share", "POST /runs/{id}/share", // for the owner
