@@ -6,7 +6,7 @@ import fs from "node:fs";
 export const config = JSON.parse(process.env.E2E);
 export const require = createRequire(config.modules + "/");
 const { chromium } = require("playwright-core");
-const axeSource = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+export const axeSource = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 export const browser = await chromium.launch({
   executablePath: config.chromium,
