@@ -23,6 +23,7 @@ func TestReadmeNamesWhatIsThere(t *testing.T) {
 		names = append(names, m[1])
 	}
 	for _, name := range names {
+		name, _, _ = strings.Cut(name, "#")
 		if _, err := os.Stat(filepath.Join("..", filepath.FromSlash(strings.TrimPrefix(name, "./")))); err != nil {
 			t.Errorf("README.md names %s: %v", name, err)
 		}

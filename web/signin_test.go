@@ -317,7 +317,6 @@ var openRoutes = []string{
 	"GET /api/openapi.json", "GET /api/v1/runs/{id}", "GET /api/v1/runs/{id}/share", "PUT /api/v1/runs/{id}/share", "DELETE /api/v1/runs/{id}", "POST /api/v1/runs/{id}/cancel", "GET /api/v1/runs/{id}/stream",
 	"GET /api/v1/checks", "GET /api/v1/causes", "POST /api/v1/topic-match", "POST /api/v1/client-code",
 	"GET /api/v1/runs/{id}/trace", "PUT /api/v1/runs/{id}/trace", "DELETE /api/v1/runs/{id}/trace", "POST /runs/{id}/trace/delete", // as their run
-	"GET /api/v1/runs/{id}/share", "PUT /api/v1/runs/{id}/share", "POST /runs/{id}/share", // for the owner
 	// A console's address is its key, for MQTT clients too.
 	"DELETE /api/v1/console/{id}", "GET /api/v1/console/{id}/mqtt", "GET /api/v1/console/{id}/trace", "GET /api/v1/console/{id}/trace.json",
 	"GET /api/v1/console/{id}/trace.pcapng",
