@@ -29,7 +29,6 @@ type TestMessage struct {
 	QoS       byte          `json:"qos"`   // of the PUBLISH
 	Again     bool          `json:"again"` // sent because something was odd about those before
 	Delivered bool          `json:"delivered"`
-	Late      bool          `json:"late"`   // it came when it was awaited no more
 	Took      time.Duration `json:"took"`   // PUBLISH to delivery
 	Waited    time.Duration `json:"waited"` // in vain
 	Copies    int           `json:"copies"`

@@ -2,8 +2,6 @@ package probe_test
 
 import (
 	"context"
-	"net"
-	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -56,18 +54,7 @@ func counted(t *testing.T, b *diagtest.Broker) counts {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	u, err := url.Parse(b.MQTT)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.DialTimeout("tcp", u.Host, 5*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, result := mqttwire.Connect(ctx, conn, mqttwire.ConnectOptions{Version: mqttwire.V311, ClientID: "counts", KeepAlive: 60, CleanStart: true})
-	if s == nil {
-		t.Fatalf("counting: %v", result.Err)
-	}
+	s := lookingAt(ctx, t, b, "counts")
 	defer s.Close()
 	filters := []mqttwire.Subscription{{Filter: "$SYS/broker/clients/disconnected"}, {Filter: "$SYS/broker/clients/total"}, {Filter: "$SYS/broker/subscriptions/count"}}
 	if _, failure := s.Subscribe(ctx, filters); failure != nil {

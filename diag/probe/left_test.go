@@ -11,12 +11,9 @@ import (
 	"mqttdoctor/diag/mqttwire"
 )
 
-// nothingLeft demands that a broker has no retained message of ours: a new client subscribes to all that could be, by exact
-// names too, since some brokers keep retained messages from wildcards.
-func nothingLeft(t *testing.T, b *diagtest.Broker) {
+// lookingAt connects a client of the test's own, to see what a broker has. The caller closes it.
+func lookingAt(ctx context.Context, t *testing.T, b *diagtest.Broker, clientID string) mqttwire.Session {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
 	u, err := url.Parse(b.MQTT)
 	if err != nil {
 		t.Fatal(err)
@@ -25,14 +22,24 @@ func nothingLeft(t *testing.T, b *diagtest.Broker) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := mqttwire.ConnectOptions{Version: mqttwire.V311, ClientID: "looks-for-leftovers", KeepAlive: 60, CleanStart: true}
+	o := mqttwire.ConnectOptions{Version: mqttwire.V311, ClientID: clientID, KeepAlive: 60, CleanStart: true}
 	if b.Username != "" {
 		o.Username, o.Password = &b.Username, []byte(b.Password)
 	}
 	s, result := mqttwire.Connect(ctx, conn, o)
 	if s == nil {
-		t.Fatalf("looking for leftovers: %v", result.Err)
+		t.Fatalf("connecting as %s: %v", clientID, result.Err)
 	}
+	return s
+}
+
+// nothingLeft demands that a broker has no retained message of ours: a new client subscribes to all that could be, by exact
+// names too, since some brokers keep retained messages from wildcards.
+func nothingLeft(t *testing.T, b *diagtest.Broker) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	s := lookingAt(ctx, t, b, "looks-for-leftovers")
 	defer s.Close()
 	base := "mqttdoctor/scenario/retained"
 	for _, filter := range []string{"mqttdoctor/#", base, base + "/plus/here", base + "/hash/down/here"} {

@@ -69,7 +69,6 @@ type recount struct {
 	x          *exchange
 	tests      []testMessage
 	first      int // so many were sent before
-	bytes      int // of each that was sent again
 	wait, path time.Duration
 }
 
@@ -124,7 +123,7 @@ func (c *recount) publishMore(ctx context.Context, env *diag.Env, topic string, 
 		m := testMessage{marker: c.x.expect(env.RunID), sent: time.Now(), awaited: true,
 			delivery: &diag.Delivery{Topic: topic, QoS: qos[i%len(qos)], Published: diag.OutcomeOK}}
 		pending = append(pending, c.x.StartPublishContext(ctx, mqttwire.Message{Topic: topic, Payload: []byte(m.marker), QoS: m.delivery.QoS}))
-		c.tests, c.bytes = append(c.tests, m), len(m.marker)
+		c.tests = append(c.tests, m)
 		pauseFor(ctx, betweenMore)
 	}
 	return pending
@@ -143,7 +142,7 @@ func (c *recount) longest() time.Duration {
 
 func (c *recount) result(topic string, scratch bool) *diag.Recount {
 	o := &diag.Recount{Version: c.x.version, Address: c.x.address, Topic: topic, Scratch: scratch, Path: c.path, Filters: c.x.matching(topic),
-		SentAgain: len(c.tests) - c.first, Bytes: c.bytes}
+		SentAgain: len(c.tests) - c.first, Bytes: len(c.tests[len(c.tests)-1].marker)}
 	for i, m := range c.tests {
 		if m.delivery.Published != diag.OutcomeOK {
 			continue
@@ -157,7 +156,6 @@ func (c *recount) result(topic string, scratch bool) *diag.Recount {
 		}
 		if t.Delivered {
 			t.Took = got[0].At.Sub(m.sent)
-			t.Late = i < c.first && !m.delivery.Delivered
 		} else {
 			t.Waited = time.Since(m.sent)
 		}
