@@ -17,7 +17,7 @@ async function connect(page, url, way = "relay") {
   await page.locator("#connect-now").click();
 }
 
-async function message(page, topic, payload) {
+async function message(page, topic, payload, packets = 6) {
   await page.locator("#subscribe-filter").fill(topic);
   await page.locator("#subscribe button[type=submit]").click();
   await page.waitForSelector(".sub.is-granted");
@@ -27,7 +27,7 @@ async function message(page, topic, payload) {
   await page.waitForSelector(".message-row.is-in");
   await page.locator("#tab-packets").click();
   await page.waitForSelector('.packet-row:has-text("SUBACK")');
-  await page.waitForFunction(() => document.querySelectorAll(".packet-row").length >= 6);
+  await page.waitForFunction((n) => document.querySelectorAll(".packet-row").length >= n, packets);
 }
 
 // The axe checker looks at what is open.
@@ -76,7 +76,9 @@ const direct = await open({ expected: [401] });
 await direct.goto(config.base + "/console");
 await connect(direct, config.open_ws, "direct");
 await direct.waitForSelector(at("connected"));
-await message(direct, "attached/direct", "PAYLOAD-direct");
+await message(direct, "attached/cleared", "PAYLOAD-cleared");
+await direct.locator("#packets-clear").click();
+await message(direct, "attached/direct", "PAYLOAD-direct", 4);
 await direct.locator("#packets-attach").click();
 await direct.locator("#attach-now").click();
 assert.match(await direct.textContent("#attach-link-error"), /34 characters/);
@@ -92,6 +94,7 @@ await page.goto(`${config.base}/runs/${other.id}`);
 await page.locator("#trace summary").first().click();
 await page.locator(".trace-packet.is-out", { hasText: "publishes" }).locator("summary").click();
 assert.match(await page.locator(".trace-packet.is-out pre").textContent(), /PAYLOAD-direct/);
+assert.doesNotMatch(await page.textContent("#trace"), /PAYLOAD-cleared|attached\/cleared|that passed (is|are) not here/, "what was cleared is neither there nor missed");
 await page.locator("#trace form button").click();
 await page.waitForURL(`**/runs/${other.id}`);
 assert.equal(await page.locator("#trace").count(), 0);

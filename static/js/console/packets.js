@@ -31,6 +31,7 @@ export class PacketView {
   #way = "relay";
   #shown = null;
   #lost = 0;
+  #cleared = 0; // packets that the ring let go by the time when it was last cleared
   #mistakes = 0;
   #detail = byId("packet");
 
@@ -55,6 +56,8 @@ export class PacketView {
 
   #clear() {
     this.#ring.clear();
+    this.#cleared = this.#ring.dropped;
+    this.#lost = 0;
     this.#mistakes = 0;
     this.#show(null);
     this.#filter();
@@ -134,6 +137,7 @@ export class PacketView {
     if (count !== this.#ring.length) notes.push(t("messages.filtered", { shown: count.toLocaleString(), all: this.#ring.length.toLocaleString() }));
     if (!through) notes.push(t("messages.searching"));
     if (this.#lost) notes.push(said("trace.lost", { count: this.#lost.toLocaleString() }));
+    if (this.#dropped) notes.push(n("packets.dropped", this.#dropped, { most: most.toLocaleString(), size: size(mostBytes) }));
     const line = notes.join(" ");
     const note = byId("packets-note");
     if (note.textContent !== line) note.textContent = line;
@@ -211,8 +215,11 @@ export class PacketView {
       warnings: words.warnings?.length ? words.warnings : undefined, answers: p.answers, took_ms: p.took_ms, truncated: words.truncated || undefined };
   }
 
+  // #dropped is how many packets were let go to make room for newer ones. Those that the reader cleared away are not missed.
+  get #dropped() { return this.#ring.dropped - this.#cleared; }
+
   // trace is what is kept, as it is exported.
-  trace() { return { lost: this.#lost + this.#ring.dropped, packets: [...this.#ring].map((p) => this.#plain(p)) }; }
+  trace() { return { lost: this.#lost + this.#dropped, packets: [...this.#ring].map((p) => this.#plain(p)) }; }
 
   #export() {
     save("mqttdoctor-trace.json", "application/json", JSON.stringify({ schema: "mqttdoctor.trace/1", exported_at: new Date().toISOString(), ...this.trace() }, null, 1));
