@@ -147,3 +147,9 @@ func TestBrowserWithBrokenBrokers(t *testing.T) {
 	_, _, e2e := startE2E(t)
 	e2e.node(t, "broken.mjs")
 }
+
+// A report in other hands.
+func TestBrowserShares(t *testing.T) {
+	_, _, e2e := startE2E(t)
+	e2e.node(t, "share.mjs")
+}

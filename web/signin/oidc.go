@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -207,16 +208,52 @@ func (d *Desk) redeem(r *http.Request, code string, a away) (identity, error) {
 	if err := id.Claims(&c); err != nil {
 		return identity{}, fmt.Errorf("%w: %w", handlers.ErrProvider, err)
 	}
+	if err := d.ask(r.Context(), p, token, id.Subject, &c); err != nil {
+		d.Log.WarnContext(r.Context(), "sign-in provider says no more of a person", "error", plain(err.Error()))
+	}
 	return c.identity(id.Subject)
 }
 
-// claims are what is read of an ID token (OpenID Connect Core 5.1). Groups are no standard, but most providers send them so.
+// ask adds what the provider tells only at its UserInfo endpoint, as those do that follow OpenID Connect Core 5.4 to the letter.
+// After an error the claims are as they were: who is known by less gets in by less.
+func (d *Desk) ask(ctx context.Context, p *discovered, token *oauth2.Token, subject string, c *claims) error {
+	if p.UserInfoEndpoint() == "" || c.Email != "" && c.Groups != nil {
+		return nil
+	}
+	info, err := p.UserInfo(asking(ctx), oauth2.StaticTokenSource(token))
+	if err != nil {
+		return errors.New("the UserInfo endpoint does not answer as it should") // the error's text holds the whole answer
+	}
+	if info.Subject != subject { // OpenID Connect Core 5.3.2
+		return errors.New("the UserInfo endpoint speaks of somebody else")
+	}
+	var more claims
+	if err := info.Claims(&more); err != nil {
+		return errors.New("what the UserInfo endpoint says cannot be read")
+	}
+	c.add(more)
+	return nil
+}
+
+// claims are what is read of an ID token, and of the UserInfo endpoint (OpenID Connect Core 5.1). Groups are no standard, but
+// most providers send them so.
 type claims struct {
 	Name     string   `json:"name"`
 	Nick     string   `json:"preferred_username"`
 	Email    string   `json:"email"`
 	Verified loose    `json:"email_verified"`
 	Groups   manyText `json:"groups"`
+}
+
+// add fills in what is not there. An address comes with the word on whether it is verified.
+func (c *claims) add(more claims) {
+	c.Name, c.Nick = cmp.Or(c.Name, more.Name), cmp.Or(c.Nick, more.Nick)
+	if c.Email == "" {
+		c.Email, c.Verified = more.Email, more.Verified
+	}
+	if c.Groups == nil {
+		c.Groups = more.Groups
+	}
 }
 
 func (c claims) identity(subject string) (identity, error) {
