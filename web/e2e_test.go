@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bufio"
 	"encoding/json"
 	"net"
 	"os"
@@ -9,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"mqttdoctor/diag"
 	"mqttdoctor/diag/diagtest"
+	"mqttdoctor/web/signin"
 )
 
 // e2ePassword is searched for in every page that the browser gets to see.
@@ -27,6 +30,8 @@ type e2eConfig struct {
 	OpenWS   string `json:"open_ws"`
 	Username string `json:"username"`
 	Password string `json:"password"`
+	// Provider is the issuer that people sign in with; empty: they do not.
+	Provider string `json:"provider"`
 	// Firefox is the program, and Lighthouse the folder of its packages; empty: the script does without.
 	Firefox    string `json:"firefox"`
 	Lighthouse string `json:"lighthouse"`
@@ -39,13 +44,19 @@ type e2eConfig struct {
 // startE2E starts a server on the real engine and everything that the scripts look at.
 func startE2E(t *testing.T) (*testServer, Config, e2eConfig) {
 	t.Helper()
+	c := testConfig(t)
+	c.Design = true
+	return startE2EWith(t, c)
+}
+
+// startE2EWith does so with a configuration.
+func startE2EWith(t *testing.T, c Config) (*testServer, Config, e2eConfig) {
+	t.Helper()
 	chromium := diagtest.Require(t, "chromium", "chromium-browser", "google-chrome")
 	diagtest.Require(t, "node")
 	modules := diagtest.NodeModules(t, "playwright-core", "axe-core")
 	broker := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt"}, Users: map[string]string{"meter": "right"}})
 	open := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt", "ws"}})
-	c := testConfig(t)
-	c.Design = true
 	s := startServer(t, c, nil)
 	return s, c, e2eConfig{Base: s.base, Chromium: chromium, Modules: modules, Silent: diagtest.Peer(t, diagtest.Silent).URL("mqtt"),
 		Broker: broker.MQTT, Open: open.MQTT, OpenWS: open.WS, Username: "meter", Password: e2ePassword,
@@ -152,4 +163,46 @@ func TestBrowserWithBrokenBrokers(t *testing.T) {
 func TestBrowserShares(t *testing.T) {
 	_, _, e2e := startE2E(t)
 	e2e.node(t, "share.mjs")
+}
+
+// People who sign in with a provider that others wrote, and what administrators see and set.
+func TestBrowserSignsIn(t *testing.T) {
+	c := testConfig(t)
+	c.SignIn.Method, c.SignIn.Issuer, c.SignIn.ClientID, c.SignIn.Title = signin.OIDC, realProvider(t), "doctor", "Our Login"
+	c.SignIn.ClientSecret, c.SignIn.Scopes = diag.NewSecret("CANARY-client"), []string{"profile", "email", "groups"}
+	c.SignIn.Allow, c.SignIn.Admins = []string{"@here.test"}, []string{"group:chiefs"}
+	s, _, e2e := startE2EWith(t, c)
+	e2e.Provider = c.SignIn.Issuer
+	e2e.node(t, "signin.mjs")
+	if log := s.log.String(); strings.Contains(log, "CANARY") || strings.Contains(log, e2ePassword) {
+		t.Error("a secret is in the log")
+	}
+}
+
+// realProvider starts the OpenID Connect provider of testdata/provider.mjs and returns its issuer.
+func realProvider(t *testing.T) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), diagtest.Require(t, "node"), filepath.Join("testdata", "provider.mjs"))
+	cmd.Env = append(os.Environ(), "MODULES="+diagtest.NodeModules(t, "oidc-provider"))
+	cmd.Stderr = t.Output()
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		cmd.Wait() //nolint:errcheck // it ends with its input, or with the test
+	})
+	issuer, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the provider does not start: %v", err)
+	}
+	return strings.TrimSpace(issuer)
 }

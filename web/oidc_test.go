@@ -36,6 +36,7 @@ type oidcProvider struct {
 	warp   func(map[string]any)      // changes what the token says
 	forge  bool                      // signs with another key
 	reject func(http.ResponseWriter) // answers instead of the token endpoint
+	info   map[string]any            // what the UserInfo endpoint says
 }
 
 func startProvider(t *testing.T) *oidcProvider {
@@ -47,11 +48,21 @@ func startProvider(t *testing.T) *oidcProvider {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		p.json(w, map[string]any{"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token",
-			"jwks_uri": p.URL + "/keys", "end_session_endpoint": p.URL + "/leave", "id_token_signing_alg_values_supported": []string{"RS256"}})
+			"userinfo_endpoint": p.URL + "/info",
+			"jwks_uri":          p.URL + "/keys", "end_session_endpoint": p.URL + "/leave", "id_token_signing_alg_values_supported": []string{"RS256"}})
 	})
 	mux.HandleFunc("/keys", func(w http.ResponseWriter, _ *http.Request) {
 		p.json(w, map[string]any{"keys": []any{map[string]any{"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "1",
 			"n": base64.RawURLEncoding.EncodeToString(key.N.Bytes()), "e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(key.E)).Bytes())}}})
+	})
+	mux.HandleFunc("/info", func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.info == nil || r.Header.Get("Authorization") != "Bearer CANARY-access" {
+			http.Error(w, "CANARY", http.StatusUnauthorized)
+			return
+		}
+		p.json(w, p.info)
 	})
 	mux.HandleFunc("/authorize", p.authorize)
 	mux.HandleFunc("/token", p.token)
@@ -223,6 +234,7 @@ func TestWhatTheProviderMustNotSay(t *testing.T) {
 		warp   func(map[string]any)
 		forge  bool
 		reject func(http.ResponseWriter)
+		info   map[string]any
 		status int
 		admin  bool
 	}{
@@ -233,6 +245,14 @@ func TestWhatTheProviderMustNotSay(t *testing.T) {
 		{name: "verified as text", claims: map[string]any{"email_verified": "true"}, status: http.StatusSeeOther},
 		{name: "address not verified", claims: map[string]any{"email": "boss@here.test", "email_verified": false}, status: http.StatusForbidden},
 		{name: "other domain", claims: map[string]any{"email": "bob@here.test.evil.test"}, status: http.StatusForbidden},
+		{name: "told when asked", claims: map[string]any{"email": nil},
+			info: map[string]any{"sub": "0-1-2", "email": "boss@here.test", "email_verified": true}, status: http.StatusSeeOther, admin: true},
+		{name: "told of groups when asked", info: map[string]any{"sub": "0-1-2", "groups": []string{"chiefs"}}, status: http.StatusSeeOther, admin: true},
+		{name: "told of another address", info: map[string]any{"sub": "0-1-2", "email": "boss@here.test", "email_verified": true}, status: http.StatusSeeOther},
+		{name: "told of an address not verified", claims: map[string]any{"email": nil},
+			info: map[string]any{"sub": "0-1-2", "email": "boss@here.test"}, status: http.StatusForbidden},
+		{name: "told of somebody else", claims: map[string]any{"email": nil},
+			info: map[string]any{"sub": "1-1-1", "email": "boss@here.test", "email_verified": true}, status: http.StatusForbidden},
 		{name: "other nonce", warp: func(c map[string]any) { c["nonce"] = "x" }, status: http.StatusBadGateway},
 		{name: "other audience", warp: func(c map[string]any) { c["aud"] = "somebody" }, status: http.StatusBadGateway},
 		{name: "other issuer", warp: func(c map[string]any) { c["iss"] = "https://evil.test" }, status: http.StatusBadGateway},
@@ -250,7 +270,7 @@ func TestWhatTheProviderMustNotSay(t *testing.T) {
 			p.mu.Lock()
 			p.claims = map[string]any{"sub": "0-1-2", "email": "bob@here.test", "email_verified": true}
 			maps.Copy(p.claims, test.claims)
-			p.warp, p.forge, p.reject = test.warp, test.forge, test.reject
+			p.warp, p.forge, p.reject, p.info = test.warp, test.forge, test.reject, test.info
 			p.mu.Unlock()
 			b := newBrowser(s)
 			b.t = t

@@ -29,7 +29,8 @@ export async function open({ expected = [], routes, ...options } = {}) {
   });
   page.on("pageerror", (error) => complaints.push(`script: ${error.stack}`));
   page.on("request", (request) => {
-    if (!request.url().startsWith(config.base) && !request.url().startsWith("data:")) complaints.push(`foreign request: ${request.url()}`);
+    const own = [config.base, config.provider, "data:"].some((start) => start && request.url().startsWith(start));
+    if (!own) complaints.push(`foreign request: ${request.url()}`);
   });
   page.on("response", async (response) => {
     const type = response.headers()["content-type"] ?? "";

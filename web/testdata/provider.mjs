@@ -20,11 +20,31 @@ const provider = new Provider(issuer, {
   }],
   claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"], groups: ["groups"] },
   cookies: { keys: ["made up"] },
+  features: { devInteractions: { enabled: false } }, // its pages load fonts from the internet
+  interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
+  async loadExistingGrant(ctx) { // everybody consents
+    const grant = new ctx.oidc.provider.Grant({ clientId: ctx.oidc.client.clientId, accountId: ctx.oidc.session.accountId });
+    grant.addOIDCScope("openid profile email groups");
+    await grant.save();
+    return grant;
+  },
   findAccount: (_, id) => ({
     accountId: id,
     claims: () => ({ sub: id, email: `${id}@here.test`, email_verified: true, name: id, groups: id === "ada" ? ["chiefs"] : [] }),
   }),
 });
-server.on("request", provider.callback());
+const page = `<!doctype html><title>Our Login</title><link rel="icon" href="data:,"><form method="post">
+<input name="login" aria-label="Name"><input name="password" type="password" aria-label="Password"><button>Sign in</button></form>`;
+const callback = provider.callback();
+server.on("request", async (req, res) => {
+  if (!req.url.startsWith("/interaction/")) return callback(req, res);
+  if (req.method === "GET") return res.setHeader("Content-Type", "text/html").end(page);
+  let body = "";
+  for await (const part of req) body += part;
+  await provider.interactionFinished(req, res, {
+    login: { accountId: new URLSearchParams(body).get("login") },
+    consent: {}, // which native clients have to ask for
+  });
+});
 console.log(issuer);
 process.stdin.resume().on("end", () => process.exit());
