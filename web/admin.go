@@ -19,7 +19,7 @@ type admin struct {
 
 // Runs implements [handlers.Admin].
 func (a admin) Runs(ctx context.Context, q handlers.RunQuery) ([]handlers.ListedRun, error) {
-	lines, err := a.store.Runs(ctx, archive.RunFilter{Target: q.Target, Before: q.Before, Limit: q.Limit})
+	lines, err := a.store.Runs(ctx, archive.RunFilter{Target: q.Target, Before: archive.Cursor{At: q.Before}, Limit: q.Limit})
 	out := make([]handlers.ListedRun, len(lines))
 	for i, l := range lines {
 		out[i] = handlers.ListedRun{RunLine: handlers.RunLine{ID: l.ID, State: l.State, Verdict: l.Verdict, RootCause: l.RootCause, CreatedAt: l.CreatedAt,

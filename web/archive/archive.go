@@ -91,35 +91,15 @@ type Run struct {
 	// Report is the whole report of a run that has ended, else the header that it began with.
 	Report diag.Report
 	Owner  Owner
-	// Hide is what its link hides.
-	Hide []diag.Hide
+	// Hide is what its link hides; PreviewHost as in [Share].
+	Hide        []diag.Hide
+	PreviewHost bool
 	// LastSeq is the number of the newest event.
 	LastSeq int
 	// Process is who carries the run, or carried it.
 	Process string
 	// HeldUntil is until when that process holds the run's secrets; the zero value where it holds none, or is dead.
 	HeldUntil time.Time
-}
-
-// RunFilter chooses runs. The zero value chooses none: Limit is needed.
-type RunFilter struct {
-	Person string    // who made them; empty: everybody
-	Maker  []byte    // hash of the owner cookie of the browser that made them, with nobody signed in; empty: any
-	Target string    // a part of the URL; empty: all
-	Before time.Time // created before; zero: now
-	Limit  int
-}
-
-// RunLine is a run in a list.
-type RunLine struct {
-	ID                               string
-	State                            diag.State
-	Verdict                          diag.Overall
-	RootCause                        diag.Code
-	CreatedAt, FinishedAt, ExpiresAt time.Time // FinishedAt is zero while it is under way
-	Person, Name                     string    // as in Owner
-	Target                           string    // URL, without user information
-	Bytes                            int64
 }
 
 // Room is a limit. The zero value lets everything in.

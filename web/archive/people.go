@@ -60,12 +60,8 @@ type AuditFilter struct {
 
 // SaveSession implements [People].
 func (s *SQL) SaveSession(ctx context.Context, hash []byte, v Session) error {
-	admin := 0
-	if v.Admin {
-		admin = 1
-	}
 	_, err := s.exec(ctx, s.write, `INSERT INTO sessions (hash, person, name, admin, stamp, expires_at) VALUES (?, ?, ?, ?, ?, ?)`,
-		hash, v.Person, v.Name, admin, v.Stamp, v.ExpiresAt.UnixMilli())
+		hash, v.Person, v.Name, number(v.Admin), v.Stamp, v.ExpiresAt.UnixMilli())
 	return err
 }
 

@@ -114,7 +114,7 @@ func TestTheOldestGoFirstWhereThereIsTooMuch(t *testing.T) {
 		if l.Person != "ada" || l.Target != "mqtt://broker.test:1883" || l.RootCause != "tcp.refused" || l.Verdict != diag.OverallBroken || l.Bytes < 1000 {
 			t.Errorf("%+v", l)
 		}
-		if lines, err := s.Runs(ctx, RunFilter{Limit: 3, Target: "BROKER.t", Person: "ada", Before: l.CreatedAt}); err != nil || len(lines) != 3 || lines[0].ID != "38" {
+		if lines, err := s.Runs(ctx, RunFilter{Limit: 3, Target: "BROKER.t", Person: "ada", Before: Cursor{At: l.CreatedAt}}); err != nil || len(lines) != 3 || lines[0].ID != "38" {
 			t.Errorf("%+v, %v", lines, err)
 		}
 		if lines, err := s.Runs(ctx, RunFilter{Limit: 3, Person: "bob"}); err != nil || len(lines) != 0 {

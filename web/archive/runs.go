@@ -30,10 +30,10 @@ func (s *SQL) Create(ctx context.Context, header diag.Report, owner Owner, room 
 			return err
 		}
 		_, err = s.exec(ctx, tx, `INSERT INTO runs (id, state, created_at, expires_at, token_hash, owner_hash, report, process_id, client, person,
-			person_name, target, bytes, hide, helper_hash, request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, header.ID,
+			person_name, target, bytes, hide, helper_hash, request, imported) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, header.ID,
 			string(header.State), header.CreatedAt.UnixMilli(), header.ExpiresAt.UnixMilli(), owner.TokenHash, nullable(owner.CookieHash),
 			string(data), s.process, room.Client, owner.Person, owner.Name, header.Target.URL, len(data), hideText(owner.hides()),
-			nullable(owner.HelperHash), owner.Request)
+			nullable(owner.HelperHash), owner.Request, number(!header.ImportedAt.IsZero()))
 		return err
 	})
 }
@@ -51,6 +51,14 @@ func (s *SQL) count(ctx context.Context, tx *sql.Tx, room Room, query string, ar
 		return &Full{}
 	}
 	return nil
+}
+
+// number is a truth as it is kept.
+func number(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func nullable(b []byte) any {
@@ -134,9 +142,10 @@ func (s *SQL) finish(ctx context.Context, tx *sql.Tx, r diag.Report) (int, error
 	if r.RootCause != nil {
 		cause = r.RootCause.Code
 	}
-	_, err = s.exec(ctx, tx, `UPDATE runs SET state = ?, verdict = ?, root_cause = ?, finished_at = ?, report = ?, client = '',
+	took, _ := r.ConnectTime()
+	_, err = s.exec(ctx, tx, `UPDATE runs SET state = ?, verdict = ?, root_cause = ?, finished_at = ?, report = ?, connect_us = ?, client = '',
 		wanted = '' WHERE id = ?`,
-		string(r.State), string(r.Verdict), string(cause), r.FinishedAt.UnixMilli(), string(data), r.ID)
+		string(r.State), string(r.Verdict), string(cause), r.FinishedAt.UnixMilli(), string(data), took.Microseconds(), r.ID)
 	return len(data), err // the header, a fraction of it, is still counted
 }
 
@@ -147,10 +156,11 @@ func (s *SQL) Run(ctx context.Context, id string) (Run, error) {
 	var held sql.NullInt64
 	var expires int64
 	var hide string
-	err := s.row(ctx, s.read, `SELECT r.expires_at, r.hide, r.report, r.token_hash, r.owner_hash, r.person, r.person_name, r.helper_hash, r.request,
+	var preview int64
+	err := s.row(ctx, s.read, `SELECT r.expires_at, r.hide, r.preview_host, r.report, r.token_hash, r.owner_hash, r.person, r.person_name, r.helper_hash, r.request,
 		r.last_seq, r.process_id, (SELECT r.held_until FROM processes p
 		WHERE p.id = r.process_id AND p.seen_at > `+s.sinceLease()+`) FROM runs r WHERE r.id = ? AND r.expires_at > ?`,
-		id, s.now().UnixMilli()).Scan(&expires, &hide, &data, &run.Owner.TokenHash, &run.Owner.CookieHash, &run.Owner.Person, &run.Owner.Name,
+		id, s.now().UnixMilli()).Scan(&expires, &hide, &preview, &data, &run.Owner.TokenHash, &run.Owner.CookieHash, &run.Owner.Person, &run.Owner.Name,
 		&run.Owner.HelperHash, &run.Owner.Request, &run.LastSeq, &run.Process, &held)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Run{}, ErrNotFound
@@ -163,7 +173,7 @@ func (s *SQL) Run(ctx context.Context, id string) (Run, error) {
 	}
 	err = json.Unmarshal([]byte(data), &run.Report)
 	run.Report.ExpiresAt = time.UnixMilli(expires) // its owner may have changed it since
-	run.Hide = hidesOf(hide)
+	run.Hide, run.PreviewHost = hidesOf(hide), preview == 1
 	return run, err
 }
 
@@ -222,37 +232,6 @@ func (s *SQL) Erase(ctx context.Context, id string) error {
 		return err
 	}
 	return s.scrub(ctx)
-}
-
-// Runs implements [Store].
-func (s *SQL) Runs(ctx context.Context, f RunFilter) ([]RunLine, error) {
-	query, args := `SELECT id, state, verdict, root_cause, created_at, COALESCE(finished_at, 0), expires_at, person, person_name, target, bytes
-		FROM runs WHERE expires_at > ?`, []any{s.now().UnixMilli()}
-	if f.Person != "" {
-		query, args = query+` AND person = ?`, append(args, f.Person)
-	}
-	if len(f.Maker) > 0 {
-		query, args = query+` AND owner_hash = ? AND person = ''`, append(args, f.Maker)
-	}
-	if f.Target != "" {
-		query, args = query+` AND lower(target) LIKE ? ESCAPE '!'`, append(args, likely(f.Target))
-	}
-	if !f.Before.IsZero() {
-		query, args = query+` AND created_at < ?`, append(args, f.Before.UnixMilli())
-	}
-	var lines []RunLine
-	err := s.rows(ctx, s.read, func(rows *sql.Rows) error {
-		var l RunLine
-		var created, finished, expires int64
-		err := rows.Scan(&l.ID, &l.State, &l.Verdict, &l.RootCause, &created, &finished, &expires, &l.Person, &l.Name, &l.Target, &l.Bytes)
-		l.CreatedAt, l.ExpiresAt = time.UnixMilli(created), time.UnixMilli(expires)
-		if finished > 0 {
-			l.FinishedAt = time.UnixMilli(finished)
-		}
-		lines = append(lines, l)
-		return err
-	}, query+` ORDER BY created_at DESC, id LIMIT ?`, append(args, f.Limit)...)
-	return lines, err
 }
 
 // likely is a pattern of LIKE for texts that hold another one, in lower case.

@@ -14,15 +14,17 @@ import (
 type Share struct {
 	Hide      []diag.Hide
 	ExpiresAt time.Time
-	Views     int       // how often others than the owner opened it
-	ViewedAt  time.Time // when last; zero: never
+	// PreviewHost tells that what messengers show of the link may name the host, unless it is hidden.
+	PreviewHost bool
+	Views       int       // how often others than the owner opened it
+	ViewedAt    time.Time // when last; zero: never
 }
 
 // Shares is the part of a store that keeps what links show.
 type Shares interface {
 	// Share returns how a run is shared. ErrNotFound: there is none, or it has expired.
 	Share(ctx context.Context, id string) (Share, error)
-	// SetShare keeps what a link hides and when it ends; of the share nothing else is read. Its viewers are woken.
+	// SetShare keeps what a link and its preview show, and when it ends; of the share nothing else is read. Its viewers are woken.
 	SetShare(ctx context.Context, id string, s Share) error
 	// Viewed counts a look.
 	Viewed(ctx context.Context, id string) error
@@ -32,13 +34,13 @@ type Shares interface {
 func (s *SQL) Share(ctx context.Context, id string) (Share, error) {
 	var share Share
 	var hide string
-	var expires, viewed int64
-	err := s.row(ctx, s.read, `SELECT hide, expires_at, views, viewed_at FROM runs WHERE id = ? AND expires_at > ?`, id, s.now().UnixMilli()).
-		Scan(&hide, &expires, &share.Views, &viewed)
+	var expires, viewed, preview int64
+	err := s.row(ctx, s.read, `SELECT hide, expires_at, preview_host, views, viewed_at FROM runs WHERE id = ? AND expires_at > ?`, id, s.now().UnixMilli()).
+		Scan(&hide, &expires, &preview, &share.Views, &viewed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Share{}, ErrNotFound
 	}
-	share.Hide, share.ExpiresAt = hidesOf(hide), time.UnixMilli(expires)
+	share.Hide, share.ExpiresAt, share.PreviewHost = hidesOf(hide), time.UnixMilli(expires), preview == 1
 	if viewed > 0 {
 		share.ViewedAt = time.UnixMilli(viewed)
 	}
@@ -48,8 +50,8 @@ func (s *SQL) Share(ctx context.Context, id string) (Share, error) {
 // SetShare implements [Store].
 func (s *SQL) SetShare(ctx context.Context, id string, share Share) error {
 	return s.inTx(ctx, func(tx *sql.Tx) error {
-		n, err := s.exec(ctx, tx, `UPDATE runs SET hide = ?, expires_at = ? WHERE id = ? AND expires_at > ?`, hideText(share.Hide),
-			share.ExpiresAt.UnixMilli(), id, s.now().UnixMilli())
+		n, err := s.exec(ctx, tx, `UPDATE runs SET hide = ?, expires_at = ?, preview_host = ? WHERE id = ? AND expires_at > ?`, hideText(share.Hide),
+			share.ExpiresAt.UnixMilli(), number(share.PreviewHost), id, s.now().UnixMilli())
 		if err != nil {
 			return err
 		}

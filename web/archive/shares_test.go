@@ -18,7 +18,7 @@ func TestShareIsKept(t *testing.T) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		until := now.Add(48 * time.Hour)
-		if err := s.SetShare(ctx, "x", Share{Hide: diag.Hides, ExpiresAt: until}); err != nil {
+		if err := s.SetShare(ctx, "x", Share{Hide: diag.Hides, ExpiresAt: until, PreviewHost: true}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Viewed(ctx, "x"); err != nil {
@@ -26,11 +26,11 @@ func TestShareIsKept(t *testing.T) {
 		}
 		*now = now.Add(24 * time.Hour) // beyond the first end
 		got, err = s.Share(ctx, "x")
-		if err != nil || !slices.Equal(got.Hide, diag.Hides) || !got.ExpiresAt.Equal(until) || got.Views != 1 || got.ViewedAt.IsZero() {
+		if err != nil || !slices.Equal(got.Hide, diag.Hides) || !got.ExpiresAt.Equal(until) || got.Views != 1 || got.ViewedAt.IsZero() || !got.PreviewHost {
 			t.Errorf("%+v, %v", got, err)
 		}
 		run, err := s.Run(ctx, "x")
-		if err != nil || !run.Report.ExpiresAt.Equal(until) || !slices.Equal(run.Hide, diag.Hides) {
+		if err != nil || !run.Report.ExpiresAt.Equal(until) || !slices.Equal(run.Hide, diag.Hides) || !run.PreviewHost {
 			t.Errorf("%s %v, %v", run.Report.ExpiresAt, run.Hide, err)
 		}
 		if err := s.SetShare(ctx, "x", Share{ExpiresAt: *now}); err != nil { // nothing hidden, and at its end

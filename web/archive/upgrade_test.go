@@ -21,6 +21,7 @@ func TestUpgradeFromThePreviousSchema(t *testing.T) {
 		}
 
 		h := header("old", *now)
+		h.ImportedAt = *now
 		e := finished(2, h, *now)
 		report, err := json.Marshal(e.Report)
 		if err != nil {
@@ -53,7 +54,7 @@ func TestUpgradeFromThePreviousSchema(t *testing.T) {
 		if err != nil || len(lines) != 1 {
 			t.Fatalf("%v, %v", lines, err)
 		}
-		if l := lines[0]; l.Target != h.Target.URL || l.Bytes != int64(len(report)+len(event)) || l.Verdict != diag.OverallBroken {
+		if l := lines[0]; l.Target != h.Target.URL || l.Bytes != int64(len(report)+len(event)) || l.Verdict != diag.OverallBroken || !l.Imported {
 			t.Errorf("%+v", l)
 		}
 		create(t, s, "new", *now)
