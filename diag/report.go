@@ -46,6 +46,8 @@ type Report struct {
 	Sent []SentMessage `json:"sent,omitempty"`
 	// Hidden is what was hidden from this reader; empty: nothing. It is not stored.
 	Hidden []Hide `json:"hidden,omitempty"`
+	// PreviewHost tells that what messengers show of the link may name the host. It is neither stored nor shown with the report.
+	PreviewHost bool `json:"-"`
 	// Names tells which names stand for what is hidden: the same in all reports of one owner. It is neither stored nor shown.
 	Names string `json:"-"`
 }

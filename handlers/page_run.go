@@ -28,6 +28,15 @@ func (h *Handlers) handleRunPage(w http.ResponseWriter, r *http.Request) error {
 	return h.show(w, r, http.StatusOK, templates.Run(page))
 }
 
+// previewOf is what messengers may show of a report's link.
+func previewOf(report diag.Report, lang catalogue.Lang) templates.Preview {
+	p := templates.Preview{Host: report.PreviewHost}
+	if f := report.RootCause; f != nil {
+		p.Title = catalogue.BareTitle(*f, lang)
+	}
+	return p
+}
+
 // byPerson tells a browser from what draws previews of links, which are no looks.
 func byPerson(r *http.Request) bool {
 	agent := strings.ToLower(r.UserAgent())
@@ -53,6 +62,10 @@ func (h *Handlers) runPage(w http.ResponseWriter, r *http.Request) (templates.Ru
 	p.Path = "/runs/" + id
 	page := templates.NewRunPage(p, catalogue.Render(report, p.Lang))
 	page.After = after
+	page.Preview = previewOf(report, p.Lang)
+	if !byPerson(r) { // what draws previews without looking for og:title
+		page.Title = page.PreviewTitle()
+	}
 	page.Link = h.absolute(r, "/runs/"+id)
 	if page.Trace, err = h.attachedIn(r, id, p.Lang); err != nil {
 		return page, err

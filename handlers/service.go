@@ -104,16 +104,19 @@ const LongestShare = 365 * 24 * time.Hour
 
 // Share is what the link of a run shows.
 type Share struct {
-	Hide      []diag.Hide // from everybody but the owner
-	ExpiresAt time.Time
-	Views     int       // how often others than the owner opened the link
-	ViewedAt  time.Time // when last; zero: never
+	Hide []diag.Hide // from everybody but the owner
+	// PreviewHost tells that what messengers show of the link may name the host, unless it is hidden.
+	PreviewHost bool
+	ExpiresAt   time.Time
+	Views       int       // how often others than the owner opened the link
+	ViewedAt    time.Time // when last; zero: never
 }
 
 // ShareChange is what an owner changes; what is not set stays.
 type ShareChange struct {
-	Hide *[]diag.Hide
-	Keep time.Duration // from now on; 0: as it is
+	Hide        *[]diag.Hide
+	PreviewHost *bool
+	Keep        time.Duration // from now on; 0: as it is
 }
 
 // RerunOptions change what is run again. The zero value repeats the run as it was.

@@ -12,16 +12,18 @@ import (
 
 // shareAnswer is what a link shows, for its owner.
 type shareAnswer struct {
-	Hide      []diag.Hide `json:"hide"`
-	ExpiresAt time.Time   `json:"expires_at"`
-	Views     int         `json:"views"`
-	ViewedAt  *time.Time  `json:"viewed_at"` // null: never
+	Hide        []diag.Hide `json:"hide"`
+	PreviewHost bool        `json:"preview_host"`
+	ExpiresAt   time.Time   `json:"expires_at"`
+	Views       int         `json:"views"`
+	ViewedAt    *time.Time  `json:"viewed_at"` // null: never
 }
 
 // shareBody is the body of PUT share; what is left out stays.
 type shareBody struct {
-	Hide     *[]string `json:"hide"`
-	KeepDays *int      `json:"keep_days"`
+	Hide        *[]string `json:"hide"`
+	PreviewHost *bool     `json:"preview_host"`
+	KeepDays    *int      `json:"keep_days"`
 }
 
 func (h *Handlers) handleShare(w http.ResponseWriter, r *http.Request) error {
@@ -37,7 +39,7 @@ func (h *Handlers) answerShare(w http.ResponseWriter, r *http.Request, id string
 	if err != nil {
 		return err
 	}
-	a := shareAnswer{Hide: share.Hide, ExpiresAt: share.ExpiresAt, Views: share.Views}
+	a := shareAnswer{Hide: share.Hide, PreviewHost: share.PreviewHost, ExpiresAt: share.ExpiresAt, Views: share.Views}
 	if a.Hide == nil {
 		a.Hide = []diag.Hide{}
 	}
@@ -57,7 +59,7 @@ func (h *Handlers) handleSetShare(w http.ResponseWriter, r *http.Request) error 
 	if err := readJSON(w, r, &in, false); err != nil {
 		return err
 	}
-	var change ShareChange
+	change := ShareChange{PreviewHost: in.PreviewHost}
 	if in.Hide != nil {
 		hide, ok := diag.ParseHides(*in.Hide)
 		if !ok {
@@ -95,7 +97,8 @@ func (h *Handlers) handlePageShare(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	hide := slices.DeleteFunc(slices.Clone(diag.Hides), func(what diag.Hide) bool { return slices.Contains(v["show"], string(what)) })
-	change := ShareChange{Hide: &hide}
+	preview := v.Get("preview") == "host"
+	change := ShareChange{Hide: &hide, PreviewHost: &preview}
 	if n, err := strconv.Atoi(v.Get("keep")); err == nil {
 		change.Keep = days(n)
 	}
@@ -115,7 +118,7 @@ func (h *Handlers) pageShare(r *http.Request, id string, rights templates.Rights
 	if err != nil {
 		return nil // the report is worth showing without
 	}
-	return &templates.Share{Hide: share.Hide, ExpiresAt: share.ExpiresAt, Views: share.Views, ViewedAt: share.ViewedAt,
+	return &templates.Share{Hide: share.Hide, PreviewHost: share.PreviewHost, ExpiresAt: share.ExpiresAt, Views: share.Views, ViewedAt: share.ViewedAt,
 		Saved: r.URL.Query().Has("shared")}
 }
 

@@ -28,6 +28,8 @@ type RunPage struct {
 	Trace *trace.Attached
 	// Share is how the run is shared; nil: the reader is not the owner.
 	Share *Share
+	// Preview is what messengers may show of the link.
+	Preview Preview
 	// Link is the shareable address; empty: not known (a sample).
 	Link string
 	// Problem is why a rerun was refused; Fields what is missing for it, by field.
@@ -50,11 +52,18 @@ type Rights struct {
 
 // Share is what the link shows, and how often it did.
 type Share struct {
-	Hide      []diag.Hide
-	ExpiresAt time.Time
-	Views     int
-	ViewedAt  time.Time // zero: never
-	Saved     bool      // it was just changed
+	Hide        []diag.Hide
+	PreviewHost bool // previews of the link may name the host
+	ExpiresAt   time.Time
+	Views       int
+	ViewedAt    time.Time // zero: never
+	Saved       bool      // it was just changed
+}
+
+// Preview is what messengers may show of a link.
+type Preview struct {
+	Title string // of the root cause where it names nothing of the target; empty: it does, or there is none
+	Host  bool   // the target may be named
 }
 
 func (s Share) shows(what diag.Hide) bool { return !slices.Contains(s.Hide, what) }

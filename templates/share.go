@@ -3,10 +3,12 @@ package templates
 import (
 	"fmt"
 	"image/color"
+	"slices"
 	"strings"
 
 	"github.com/boombuler/barcode/qr"
 
+	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
 )
 
@@ -57,13 +59,37 @@ func (r RunPage) hiddenWords() string {
 	return strings.Join(words, r.T("share.hide.and"))
 }
 
-// previewTitle is what messengers show of the link: verdict and cause, without the host.
-func (r RunPage) previewTitle() string {
-	title := r.toneWord()
-	if f := r.Report.RootCause; f != nil && !r.running() {
-		title += " · " + r.W("layer."+string(f.Layer)) + " · " + string(f.Code)
+// namesHost tells whether previews of the link name the target: its owner allows it, and hides it from nobody.
+func (r RunPage) namesHost() bool {
+	hidden := slices.Contains(r.Report.Hidden, diag.HideHost) || r.Share != nil && !r.Share.shows(diag.HideHost)
+	return r.Preview.Host && !hidden
+}
+
+// PreviewTitle is what messengers show of the link: verdict and cause, and the host where its owner allows it.
+func (r RunPage) PreviewTitle() string {
+	parts := []string{r.toneWord()}
+	if r.namesHost() {
+		parts = append(parts, r.host())
 	}
-	return title
+	if f := r.Report.RootCause; f != nil && !r.running() {
+		switch {
+		case r.namesHost():
+			parts = append(parts, f.Title)
+		case r.Preview.Title != "":
+			parts = append(parts, r.Preview.Title)
+		default:
+			parts = append(parts, r.W("layer."+string(f.Layer)), string(f.Code))
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+// previewText is the sentence below it.
+func (r RunPage) previewText() string {
+	if r.namesHost() && !r.running() && r.Report.Summary != "" {
+		return r.Report.Summary
+	}
+	return r.T("share.preview")
 }
 
 // Plain is the report as text for a ticket: verdict, cause, fix and link.

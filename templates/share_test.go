@@ -34,6 +34,18 @@ func TestPreviewNamesNoHost(t *testing.T) {
 		if text := html.String(); strings.Contains(text, "broker.example.com") || !strings.Contains(text, "tls.cert_expired") {
 			t.Errorf("%s", text)
 		}
+		page.Preview = Preview{Title: "bare title", Host: true}
+		html.Reset()
+		if err := runHead(page).Render(t.Context(), &html); err != nil {
+			t.Fatal(err)
+		}
+		if text := html.String(); !strings.Contains(text, "broker.example.com") || strings.Contains(text, "bare title") {
+			t.Errorf("where the host may be named: %s", text)
+		}
+		page.Preview.Host = false
+		if title := page.PreviewTitle(); !strings.Contains(title, "bare title") {
+			t.Errorf("%s", title)
+		}
 		plain := page.Plain()
 		for _, part := range []string{page.Link, "tls.cert_expired", "broker.example.com:8883"} {
 			if !strings.Contains(plain, part) {

@@ -257,10 +257,11 @@ type foundRun struct {
 // lookUp finds a run, wherever it is carried.
 func (m *Runs) lookUp(ctx context.Context, id string) (foundRun, error) {
 	if r, ok := m.find(id); ok {
-		f := foundRun{report: m.report(r), owner: r.owner, process: m.store.Process()}
-		var expires time.Time
-		if f.hide, expires = m.hidesOf(ctx, id); !expires.IsZero() {
-			f.report.ExpiresAt = expires
+		share := m.shownOf(ctx, id)
+		f := foundRun{report: m.report(r), owner: r.owner, process: m.store.Process(), hide: share.Hide}
+		f.report.PreviewHost = share.PreviewHost
+		if !share.ExpiresAt.IsZero() {
+			f.report.ExpiresAt = share.ExpiresAt
 		}
 		return f, nil
 	}
@@ -277,6 +278,7 @@ func (m *Runs) lookUp(ctx context.Context, id string) (foundRun, error) {
 		f.report, err = m.fold(ctx, kept)
 		f.report.ExpiresAt = kept.Report.ExpiresAt
 	}
+	f.report.PreviewHost = kept.PreviewHost
 	return f, err
 }
 

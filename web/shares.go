@@ -64,13 +64,13 @@ func (m *Runs) shareOf(ctx context.Context, id string) (archive.Share, error) {
 	return share, nil
 }
 
-// hidesOf is what a run of this process hides. Where the archive does not say, everything is hidden.
-func (m *Runs) hidesOf(ctx context.Context, id string) ([]diag.Hide, time.Time) {
+// shownOf is how a run of this process is shared. Where the archive does not say, everything is hidden.
+func (m *Runs) shownOf(ctx context.Context, id string) archive.Share {
 	share, err := m.shareOf(ctx, id)
 	if err != nil {
-		return diag.Hides, time.Time{}
+		return archive.Share{Hide: diag.Hides}
 	}
-	return share.Hide, share.ExpiresAt
+	return share
 }
 
 // maskFor is what an actor does not see of a run.
@@ -132,7 +132,7 @@ func (v *maskedViewer) Next(ctx context.Context) ([]diag.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	hide, _ := v.runs.hidesOf(ctx, v.run.report.ID)
+	hide := v.runs.shownOf(ctx, v.run.report.ID).Hide
 	if !slices.Equal(hide, v.hide) {
 		v.hide, v.mask = hide, maskOf(hide, v.run)
 	}
@@ -156,7 +156,7 @@ func (m *Runs) Share(ctx context.Context, id string, by handlers.Actor) (handler
 	if errors.Is(err, archive.ErrNotFound) {
 		return handlers.Share{}, handlers.ErrNotFound
 	}
-	return handlers.Share{Hide: kept.Hide, ExpiresAt: kept.ExpiresAt, Views: kept.Views, ViewedAt: kept.ViewedAt}, err
+	return handlers.Share{Hide: kept.Hide, PreviewHost: kept.PreviewHost, ExpiresAt: kept.ExpiresAt, Views: kept.Views, ViewedAt: kept.ViewedAt}, err
 }
 
 // SetShare implements [handlers.Runs].
@@ -165,9 +165,12 @@ func (m *Runs) SetShare(ctx context.Context, id string, by handlers.Actor, chang
 	if err != nil {
 		return err
 	}
-	to := archive.Share{Hide: now.Hide, ExpiresAt: now.ExpiresAt}
+	to := archive.Share{Hide: now.Hide, PreviewHost: now.PreviewHost, ExpiresAt: now.ExpiresAt}
 	if change.Hide != nil {
 		to.Hide = *change.Hide
+	}
+	if change.PreviewHost != nil {
+		to.PreviewHost = *change.PreviewHost
 	}
 	if change.Keep > 0 {
 		to.ExpiresAt = m.now().Add(min(change.Keep, m.longest()))

@@ -211,3 +211,29 @@ func TestTraceHides(t *testing.T) {
 		t.Error("the trace itself has changed")
 	}
 }
+
+// Messengers show the verdict and the cause of a link to a whole channel, and whose broker it is only where its owner said so.
+func TestPreviewNamesTheHostWhereAllowed(t *testing.T) {
+	s, st := sharingServer(t)
+	path, token := "/api/v1/runs/"+st.ID+"/share", []string{"Authorization", "Bearer " + st.DeleteToken}
+	head := func() string {
+		t.Helper()
+		page := string(s.do("GET", "/runs/"+st.ID, "", "User-Agent", "Slackbot-LinkExpanding 1.0").want(http.StatusOK).body)
+		before, _, _ := strings.Cut(page, "</head>")
+		if !strings.Contains(before, `property="og:title"`) || !strings.Contains(before, `property="og:description"`) {
+			t.Errorf("no preview in %s", before)
+		}
+		return before
+	}
+	for _, c := range []struct {
+		set   string
+		named bool
+	}{{"", false}, {`{"preview_host":true}`, true}, {`{"keep_days":3}`, true}, {`{"hide":["host"]}`, false}, {`{"hide":[]}`, true}, {`{"preview_host":false}`, false}} {
+		if c.set != "" {
+			s.do("PUT", path, c.set, token...).want(http.StatusOK)
+		}
+		if text := head(); strings.Contains(text, "plant7") != c.named {
+			t.Errorf("after %s: %s", c.set, text)
+		}
+	}
+}

@@ -53,6 +53,21 @@ func Causes(lang Lang) []CauseView {
 	return out
 }
 
+// BareTitle is a finding's title where it names nothing of the run, such as a host; else empty.
+func BareTitle(f diag.Finding, lang Lang) string {
+	c := newWriter(lang, diag.TargetInput{}).l.causes[f.Code]
+	t, ok := c.variants[f.Variant].words[wordTitle]
+	if !ok {
+		t = c.words[wordTitle]
+	}
+	for _, p := range t.parts {
+		if p.fact != "" {
+			return ""
+		}
+	}
+	return t.open()
+}
+
 // Checks lists checks with their names, in the given order.
 func Checks(probes []diag.Probe, lang Lang) []CheckView {
 	w := newWriter(lang, diag.TargetInput{})

@@ -27,7 +27,7 @@ func sampleReport() diag.Report {
 			{Key: diag.EvReasonCode, Value: "5 Not authorized"}, diag.MS(diag.EvDuration, 12345*time.Microsecond)},
 		Failure: &diag.Failure{Op: "mqtt.connect", Code: "refused"}}
 	finding := diag.Finding{Code: "mqtt.bad_credentials", Layer: diag.LayerMQTT, Severity: diag.SeverityCritical, Confidence: diag.Likely,
-		Step: connect.ID, Evidence: connect.Evidence, Variant: "not_authorized_code", Readings: []diag.Code{"mqtt.not_authorized"},
+		Step: connect.ID, Evidence: connect.Evidence, Variant: "not_authorized_code", Readings: []diag.Code{"mqtt.banned"},
 		Args: diag.Args{"code": "5", "reason": "Not authorized", "reason_string": "", "version": "3.1.1", "client_id": "mqttdoctor-1", "keepalive": "60"}}
 	return diag.Report{Schema: diag.Schema, ID: "sample", State: diag.StateFinished, CreatedAt: at, FinishedAt: at.Add(time.Second),
 		ExpiresAt: at.Add(24 * time.Hour), Duration: time.Second, Lang: "en", Verdict: diag.OverallBroken, RootCause: &finding,
@@ -243,5 +243,19 @@ func TestCheck(t *testing.T) {
 	if err := CheckConcluded(rules, diag.LayerHost); err == nil || !strings.Contains(err.Error(), "tcp.wrong_port: a cause without a rule") ||
 		strings.Contains(err.Error(), "tcp.refused:") {
 		t.Error(err)
+	}
+}
+
+// The title of a cause that says nothing of the run can be shown to anybody.
+func TestBareTitle(t *testing.T) {
+	for _, lang := range Langs {
+		if title := BareTitle(diag.Finding{Code: "mqtt.banned"}, lang); title == "" {
+			t.Errorf("%s: mqtt.banned has no title of its own", lang)
+		}
+		for _, f := range []diag.Finding{{Code: "tls.cert_expired"}, {Code: "tls.plaintext_peer"}, {Code: "no.such"}} {
+			if title := BareTitle(f, lang); title != "" {
+				t.Errorf("%s: %s is %q", lang, f.Code, title)
+			}
+		}
 	}
 }
