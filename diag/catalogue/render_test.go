@@ -27,7 +27,7 @@ func sampleReport() diag.Report {
 			{Key: diag.EvReasonCode, Value: "5 Not authorized"}, diag.MS(diag.EvDuration, 12345*time.Microsecond)},
 		Failure: &diag.Failure{Op: "mqtt.connect", Code: "refused"}}
 	finding := diag.Finding{Code: "mqtt.bad_credentials", Layer: diag.LayerMQTT, Severity: diag.SeverityCritical, Confidence: diag.Likely,
-		Step: connect.ID, Evidence: connect.Evidence, Variant: "not_authorized_code", Readings: []diag.Code{"mqtt.banned"},
+		Step: connect.ID, Evidence: connect.Evidence, Variant: "not_authorized_code", Readings: []diag.Code{"mqtt.not_authorized"},
 		Args: diag.Args{"code": "5", "reason": "Not authorized", "reason_string": "", "version": "3.1.1", "client_id": "mqttdoctor-1", "keepalive": "60"}}
 	return diag.Report{Schema: diag.Schema, ID: "sample", State: diag.StateFinished, CreatedAt: at, FinishedAt: at.Add(time.Second),
 		ExpiresAt: at.Add(24 * time.Hour), Duration: time.Second, Lang: "en", Verdict: diag.OverallBroken, RootCause: &finding,
