@@ -6,8 +6,9 @@ import (
 	"mqttdoctor/diag"
 )
 
-func TestAddressLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestAddressLookAlikes(t *testing.T) { testRecorded(t, addressLookAlikes()) }
+
+func addressLookAlikes() []recorded {
 	const at2, at6 = "192.0.2.2:1883", "[2001:db8::1]:1883"
 	tcp := broker(diag.SchemeMQTT)
 	own := tcp
@@ -30,7 +31,7 @@ func TestAddressLookAlikes(t *testing.T) {
 	}
 	open, open2, open6 := port(at, diag.OutcomeOK), port(at2, diag.OutcomeOK), port(at6, diag.OutcomeOK)
 	silent := func() *diag.MQTTConnect { return unanswered(diag.OutcomeSilent) }
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "one silent, asked there", target: tcp, steps: []diag.Step{two, open, open2, connect(at, silent()), other(at2, answered(0))}, want: "tcp.partial_addresses"},
 		{name: "one silent, asked at the other", target: tcp, steps: []diag.Step{two, open, open2, connect(at, answered(0)), other(at2, silent())}, want: "tcp.partial_addresses"},
 		{name: "both silent", target: tcp, steps: []diag.Step{two, open, open2, connect(at, silent()), other(at2, silent())}, want: "mqtt.no_connack"},
@@ -43,5 +44,5 @@ func TestAddressLookAlikes(t *testing.T) {
 			steps: []diag.Step{two, open, open2, connect(at, answered(0, withOwnID)), other(at2, unanswered(diag.OutcomeClosed))}},
 		{name: "the own id is cut off, a temporary one accepted at both", target: own, steps: []diag.Step{two, open, open2, connect(at, unanswered(diag.OutcomeClosed, withOwnID)),
 			seen(checkOtherID, "", tried(diag.PurposeOtherClientID, diag.SchemeMQTT, answered(0))), other(at2, answered(0))}, want: "mqtt.closed_without_connack", variant: "client_id"},
-	})
+	}
 }

@@ -7,8 +7,9 @@ import (
 	"mqttdoctor/diag"
 )
 
-func TestBrokerStatusLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestBrokerStatusLookAlikes(t *testing.T) { testRecorded(t, brokerStatusLookAlikes()) }
+
+func brokerStatusLookAlikes() []recorded {
 	target := broker(diag.SchemeMQTT)
 	long := 30 * 24 * time.Hour
 	told := func(o diag.BrokerHealth) *diag.BrokerHealth {
@@ -29,7 +30,7 @@ func TestBrokerStatusLookAlikes(t *testing.T) {
 		return told(diag.BrokerHealth{Uptime: long, Alarms: []diag.BrokerAlarm{{Name: name, Message: "as it says", Over: over}}})
 	}
 	burst := seen("msg.burst", "QoS 0", &diag.BurstRun{Sent: 1000, Lost: 40})
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "refused", target: target, steps: steps(&diag.BrokerHealth{Outcome: diag.OutcomeRefused}), want: ""},
 		{name: "closed over it", target: target, steps: steps(&diag.BrokerHealth{Outcome: diag.OutcomeClosed}), want: ""},
 		{name: "nothing came", target: target, steps: steps(&diag.BrokerHealth{Outcome: diag.OutcomeOK}), want: ""},
@@ -46,5 +47,5 @@ func TestBrokerStatusLookAlikes(t *testing.T) {
 		{name: "busy all the time", target: target, steps: steps(busy(99, 97, 2)), want: "broker.overloaded"},
 		{name: "busy for a moment", target: target, steps: steps(busy(99, 40, 3)), want: ""},
 		{name: "busy when asked", target: target, steps: steps(busy(99, 99, 1)), want: ""},
-	})
+	}
 }

@@ -39,12 +39,17 @@ func broker(scheme diag.Scheme) diag.Target {
 	return t
 }
 
+// view is what the rules see of the row.
+func (r recorded) view() *diag.View {
+	return diag.NewView(r.target, diag.PlanOptions{Timeout: 5 * time.Second}, r.steps)
+}
+
 func testRecorded(t *testing.T, rows []recorded) {
 	t.Helper()
+	t.Parallel()
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			v := diag.NewView(row.target, diag.PlanOptions{Timeout: 5 * time.Second}, row.steps)
-			c := diag.Conclude(v, All)
+			c := diag.Conclude(row.view(), All)
 			var got diag.Code
 			if c.RootCause != nil {
 				got = c.RootCause.Code
@@ -128,8 +133,9 @@ func nothingHelps(code int, change ...func(*diag.MQTTConnect)) []diag.Step {
 		same(checkKeepAlive, diag.PurposeKeepAlive, keepAliveOf(30)), same(checkShortConnect, diag.PurposeShortConnect)}
 }
 
-func TestLoginLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestLoginLookAlikes(t *testing.T) { testRecorded(t, loginLookAlikes()) }
+
+func loginLookAlikes() []recorded {
 	tcp := broker(diag.SchemeMQTT)
 	loginGiven := tcp
 	loginGiven.Username, loginGiven.Password, loginGiven.ClientID = "u", diag.NewSecret("p"), "boiler-7"
@@ -140,7 +146,7 @@ func TestLoginLookAlikes(t *testing.T) {
 	noLogin := func(code int) diag.Step {
 		return seen(checkNoCreds, "", tried(diag.PurposeNoCredentials, diag.SchemeMQTT, answered(code)))
 	}
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "4 with a login is a wrong login", target: loginGiven, steps: []diag.Step{connect(answered(4, withLogin, withOwnID)), otherID(4, withLogin), noLogin(5)},
 			want: "mqtt.bad_credentials", because: map[diag.Code]string{"mqtt.auth_required": "because.credentials_were_sent", "mqtt.not_authorized": "because.login_never_worked"}},
 		{name: "4 without a login is a missing login", target: tcp, steps: []diag.Step{connect(answered(4))}, want: "mqtt.auth_required",
@@ -172,11 +178,12 @@ func TestLoginLookAlikes(t *testing.T) {
 			want: "mqtt.bad_credentials", variant: "websocket_close"},
 		{name: "another close reason does not", target: loginGiven, steps: []diag.Step{connect(unanswered(diag.OutcomeClosed, withLogin, func(o *diag.MQTTConnect) { o.WSCloseReason = "shutting down" }))},
 			want: "mqtt.closed_without_connack"},
-	})
+	}
 }
 
-func TestConnectLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestConnectLookAlikes(t *testing.T) { testRecorded(t, connectLookAlikes()) }
+
+func connectLookAlikes() []recorded {
 	tcp := broker(diag.SchemeMQTT)
 	five := tcp
 	five.Protocol = diag.Version5
@@ -187,7 +194,7 @@ func TestConnectLookAlikes(t *testing.T) {
 	other := func(check diag.ProbeID, p diag.Purpose, s diag.Scheme, m *diag.MQTTConnect) diag.Step {
 		return seen(check, string(s), tried(p, s, m))
 	}
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "5 closed, 3.1.1 answered: the version", target: five, steps: []diag.Step{connect(unanswered(diag.OutcomeClosed, inFive)), version(answered(0))}, want: "mqtt.version_unsupported",
 			variant: "closed", because: map[diag.Code]string{"mqtt.closed_without_connack": "because.variation_works"}},
 		{name: "5 closed, all closed: no version", target: five, steps: []diag.Step{connect(unanswered(diag.OutcomeClosed, inFive)), version(unanswered(diag.OutcomeClosed)), version(unanswered(diag.OutcomeReset, inThreeOne))},
@@ -236,11 +243,12 @@ func TestConnectLookAlikes(t *testing.T) {
 			seen("peer.transports", "ws", &diag.Attempt{Purpose: diag.PurposeWebSocket, Address: at, Transport: diag.SchemeWS,
 				WS: &diag.WSUpgrade{Path: "/mqtt", Outcome: diag.OutcomeRefused, Status: 404}})}, want: "mqtt.not_mqtt",
 			because: map[diag.Code]string{"ws.expected": "because.no_upgrade_there"}},
-	})
+	}
 }
 
-func TestSessionLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestSessionLookAlikes(t *testing.T) { testRecorded(t, sessionLookAlikes()) }
+
+func sessionLookAlikes() []recorded {
 	own := broker(diag.SchemeMQTT)
 	own.ClientID = "boiler-7"
 	connect := seen(checkMQTT, at, answered(0, withOwnID))
@@ -254,7 +262,7 @@ func TestSessionLookAlikes(t *testing.T) {
 		return []diag.Step{watch(checkHoldID, true, own, -1), watch(checkHoldID, false, control, -1)}
 	}
 	lost := seen(checkSubscribe, "plant/#", &diag.Subscription{Filter: "plant/#", QoS: 1, Outcome: diag.OutcomeClosed, Code: -1})
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "any id is kicked", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), other(diag.OutcomeClosed)}, want: "mqtt.kicked_after_connect",
 			because: map[diag.Code]string{"mqtt.client_id_conflict": "because.other_id_ends_too"}},
 		{name: "the own id alone is", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), other(diag.OutcomeOK)}, want: "mqtt.client_id_conflict"},
@@ -270,5 +278,5 @@ func TestSessionLookAlikes(t *testing.T) {
 		{name: "a limit", target: own, steps: []diag.Step{connect, seen(checkHeld, "", &diag.HeldConnections{Held: 10, Tried: 10, Refused: true, RetryWorked: true})}, want: "mqtt.connection_limit"},
 		{name: "refused for another reason", target: own, steps: []diag.Step{connect, seen(checkHeld, "", &diag.HeldConnections{Held: 10, Tried: 10, Refused: true})}, want: ""},
 		{name: "no limit", target: own, steps: []diag.Step{connect, seen(checkHeld, "", &diag.HeldConnections{Held: 50, Tried: 49})}, want: ""},
-	})
+	}
 }

@@ -7,8 +7,9 @@ import (
 	"mqttdoctor/diag"
 )
 
-func TestAccessLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestAccessLookAlikes(t *testing.T) { testRecorded(t, accessLookAlikes()) }
+
+func accessLookAlikes() []recorded {
 	own := broker(diag.SchemeMQTT)
 	own.Topics = diag.Topics{Publish: "plant/temp", Subscribe: []string{"plant/#"}, QoS: 1}
 	alone := own
@@ -35,7 +36,7 @@ func TestAccessLookAlikes(t *testing.T) {
 			Scratch: diag.AccessAnswer{Topic: "mqttdoctor/x/access", Outcome: scratch, Code: code[scratch], Reason: reason[scratch]}})
 	}
 	const ok, no, closed = diag.OutcomeOK, diag.OutcomeRefused, diag.OutcomeClosed
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "gone, and declined in MQTT 5", target: own, steps: []diag.Step{connect, granted, oursLost, lost, access(no, no, false)}, want: "msg.publish_dropped", variant: "told"},
 		{name: "gone, and a close in MQTT 5", target: own, steps: []diag.Step{connect, granted, oursLost, lost, access(closed, ok, false)}, want: "msg.publish_dropped", variant: "told"},
 		{name: "gone, and allowed in MQTT 5, where ours is not", target: own, steps: []diag.Step{connect, granted, oursLost, lost, access(ok, no, false)}, want: "msg.publish_dropped"},
@@ -49,5 +50,5 @@ func TestAccessLookAlikes(t *testing.T) {
 		{name: "gone, and another client declined", target: own, steps: []diag.Step{connect, granted, oursLost, lost, access(no, no, true)}, want: "msg.publish_dropped", variant: "told"},
 		{name: "taken, and heard", target: alone, steps: []diag.Step{connect, oursLost, taken, heard}, want: ""},
 		{name: "taken, and not heard", target: alone, steps: []diag.Step{connect, oursLost, taken, unheard}, want: ""},
-	})
+	}
 }

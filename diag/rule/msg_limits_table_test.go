@@ -7,8 +7,9 @@ import (
 	"mqttdoctor/diag"
 )
 
-func TestSizeLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestSizeLookAlikes(t *testing.T) { testRecorded(t, sizeLookAlikes()) }
+
+func sizeLookAlikes() []recorded {
 	none := broker(diag.SchemeMQTT)
 	connect := seen(checkMQTT, at, answered(0))
 	announcing := func(bytes uint32) diag.Step {
@@ -35,7 +36,7 @@ func TestSizeLookAlikes(t *testing.T) {
 		return seen(checkLarge, "", &diag.LargeMessage{Bytes: 4000, Usual: try})
 	}
 	ok := large(diag.LargeTry{Outcome: diag.OutcomeOK, Acked: true, Delivered: true})
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "no limit", target: none, steps: []diag.Step{connect, search(nil)}, want: ""},
 		{name: "dropped", target: none, steps: []diag.Step{connect, ok, search(limit(5000, diag.SizeDropped))}, want: "msg.too_large", variant: "dropped",
 			because: map[diag.Code]string{"net.mtu_blackhole": "because.large_answered"}},
@@ -53,11 +54,12 @@ func TestSizeLookAlikes(t *testing.T) {
 		{name: "not read by the broker", target: none, steps: []diag.Step{connect, stuck(&diag.TCPInfoFact{Unacked: 2})}, want: "msg.too_large", variant: "stuck"},
 		{name: "lost on the path", target: none, steps: []diag.Step{connect, stuck(&diag.TCPInfoFact{Unacked: 2, Retransmits: 3})}, want: ""},
 		{name: "nobody knows where it got stuck", target: none, steps: []diag.Step{connect, stuck(nil)}, want: ""},
-	})
+	}
 }
 
-func TestRetainedLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestRetainedLookAlikes(t *testing.T) { testRecorded(t, retainedLookAlikes()) }
+
+func retainedLookAlikes() []recorded {
 	none := broker(diag.SchemeMQTT)
 	wild := none
 	wild.Topics = diag.Topics{Publish: "plant/temp", Subscribe: []string{"plant/#"}, QoS: 1}
@@ -86,7 +88,7 @@ func TestRetainedLookAlikes(t *testing.T) {
 	}
 	lowered := seen(checkSubscribe, "", &diag.Subscription{Version: diag.Version311, Filter: "mqttdoctor/x/echo", Scratch: true, QoS: 2, Outcome: diag.OutcomeOK, Code: 1})
 	own := seen(checkSubscribe, "plant/#", &diag.Subscription{Version: diag.Version311, Filter: "plant/#", QoS: 1, Outcome: diag.OutcomeOK, Code: 1})
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "kept", target: none, steps: []diag.Step{connect, checked(nil)}, want: ""},
 		{name: "refused for the flag", target: none, steps: []diag.Step{connect, set(diag.OutcomeRefused, diag.OutcomeOK, 0x87)}, want: "msg.retain_unavailable", variant: "refused"},
 		{name: "refused by its code", target: none, steps: []diag.Step{connect, set(diag.OutcomeRefused, "", 0x9A)}, want: "msg.retain_unavailable", variant: "refused"},
@@ -108,7 +110,7 @@ func TestRetainedLookAlikes(t *testing.T) {
 		{name: "nothing comes by the wildcard", target: none, steps: []diag.Step{connect, hash(dead)}, want: ""},
 		{name: "wildcard not granted", target: none, steps: []diag.Step{connect, hash(notGranted)}, want: ""},
 		{name: "stale", target: wild, steps: []diag.Step{connect, seen(checkRetainedOwn, "", &diag.RetainedSeen{Total: 1, Messages: []diag.RetainedMessage{{Topic: "plant/x", Bytes: 3}}})}, want: ""},
-	})
+	}
 }
 
 // What a broker does not offer is no fault by itself: these rows look at the findings of severity info.

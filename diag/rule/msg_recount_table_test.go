@@ -7,8 +7,9 @@ import (
 	"mqttdoctor/diag"
 )
 
-func TestRecountLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestRecountLookAlikes(t *testing.T) { testRecorded(t, recountLookAlikes()) }
+
+func recountLookAlikes() []recorded {
 	none := broker(diag.SchemeMQTT)
 	none.Topics.QoS = 1
 	own := none
@@ -42,7 +43,7 @@ func TestRecountLookAlikes(t *testing.T) {
 	base := []diag.Step{connect, match, granted}
 	with := func(steps ...diag.Step) []diag.Step { return append(append([]diag.Step{}, base...), steps...) }
 	ours, theirs := sent(checkRoundTrip, true, true), sent(checkPublish, false, true)
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "all came once", target: own, steps: with(ours, theirs, counted(true, 1, came(0, soon), came(1, soon)), counted(false, 1, came(1, soon))), want: ""},
 		{name: "some came", target: own, steps: with(ours, sent(checkPublish, false, false), counted(false, 1, gone(1), came(1, soon), gone(1), came(1, soon))),
 			want: "msg.lost", variant: "single", because: map[diag.Code]string{"msg.publish_dropped": "because.others_arrived"}},
@@ -68,5 +69,5 @@ func TestRecountLookAlikes(t *testing.T) {
 		{name: "copies for two filters of the user's", target: own, steps: with(ours, theirs, counted(false, 2, copies(2, 0))), want: "msg.duplicated", variant: "overlap"},
 		{name: "copies of ours where the user's filter matches it too", target: own, steps: with(ours, theirs, counted(true, 2, copies(2, 0))), want: ""},
 		{name: "one of the first alone did not come", target: own, steps: with(ours, theirs, counted(true, 1, diag.TestMessage{QoS: 1, Waited: time.Second}, came(0, soon), came(1, soon))), want: ""},
-	})
+	}
 }

@@ -7,8 +7,9 @@ import (
 	"mqttdoctor/diag"
 )
 
-func TestMessageLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestMessageLookAlikes(t *testing.T) { testRecorded(t, messageLookAlikes()) }
+
+func messageLookAlikes() []recorded {
 	none := broker(diag.SchemeMQTT)
 	own := none
 	own.Topics = diag.Topics{Publish: "plant/temp", Subscribe: []string{"plant/#"}, QoS: 1}
@@ -40,7 +41,7 @@ func TestMessageLookAlikes(t *testing.T) {
 	match := func(ok bool) diag.Step {
 		return seen(checkFilter, "plant/#", &diag.FilterMatch{Topic: "plant/temp", Filter: "plant/#", Matches: ok, Reason: "level", Level: 1})
 	}
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "all arrives", target: own, steps: []diag.Step{connect, match(true), granted, ours(nil), theirs(nil)}, want: ""},
 		{name: "no match", target: own, steps: []diag.Step{connect, match(false), granted, ours(nil), theirs(uncovered)}, want: "msg.filter_mismatch", variant: "level"},
 		{name: "denied openly", target: own, steps: []diag.Step{connect, match(true), granted, ours(nil), theirs(refused)}, want: "msg.publish_denied",
@@ -69,5 +70,5 @@ func TestMessageLookAlikes(t *testing.T) {
 		{name: "ours refused, no topics", target: none, steps: []diag.Step{connect, ours(refused)}, want: ""},
 		{name: "ours gone, no topics", target: none, steps: []diag.Step{connect, ours(lost)}, want: ""},
 		{name: "ours not granted, no topics", target: none, steps: []diag.Step{connect, subscribed("mqttdoctor/x/echo", true, diag.OutcomeRefused, 0x80)}, want: ""},
-	})
+	}
 }

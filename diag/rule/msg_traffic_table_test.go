@@ -67,14 +67,15 @@ func end(side diag.Side, code, after int) func(*diag.BurstRun) {
 
 func atZero(b *diag.BurstRun) { b.QoS, b.Window, b.Acked, b.Delivered = 0, 0, 0, 0 }
 
-func TestTrafficLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestTrafficLookAlikes(t *testing.T) { testRecorded(t, trafficLookAlikes()) }
+
+func trafficLookAlikes() []recorded {
 	mqtt := broker(diag.SchemeMQTT)
 	connect := seen(checkMQTT, at, answered(0))
 	lan := pairOf(ms, 2*ms, nil)
 	from20 := lose(80, diag.LossFrom, 21)
 	run := func(s ...diag.Step) []diag.Step { return append([]diag.Step{connect}, s...) }
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "whole", target: mqtt, steps: run(lan, burstOf(checkBurst, 2*ms)), want: ""},
 		{name: "nothing measured", target: mqtt, steps: run(pairOf(ms, 0, func(p *diag.ClientPair) { p.Outcome, p.Failed = diag.OutcomeRefused, diag.SideSubscriber })), want: ""},
 
@@ -143,7 +144,7 @@ func TestTrafficLookAlikes(t *testing.T) {
 		{name: "delivered again", target: mqtt, want: "msg.duplicated", variant: "redelivered",
 			steps: run(lan, burstOf(checkBurst, 2*ms, func(b *diag.BurstRun) { b.Doubled, b.Extra, b.Dup = 3, 3, 3 }))},
 		{name: "out of order", target: mqtt, want: "msg.out_of_order", steps: run(lan, burstOf(checkBurst, 2*ms, func(b *diag.BurstRun) { b.Reordered = 4 }))},
-	})
+	}
 }
 
 func TestSmallReceiveMaximumIsNoAlarm(t *testing.T) {

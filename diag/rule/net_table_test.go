@@ -49,8 +49,9 @@ func compared(a *diag.DNSAnswer) diag.Step {
 	return seen("dns.compare", a.Resolver, a)
 }
 
-func TestNameLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestNameLookAlikes(t *testing.T) { testRecorded(t, nameLookAlikes()) }
+
+func nameLookAlikes() []recorded {
 	tcp := broker(diag.SchemeMQTT)
 	resolve := func(answers ...*diag.DNSAnswer) diag.Step { return seen(checkResolve, "", looked(answers...)) }
 	dangling := rcode("NXDOMAIN")
@@ -62,7 +63,7 @@ func TestNameLookAlikes(t *testing.T) {
 	failed := looked(rcode("REFUSED"))
 	failed.Addresses, failed.Through, failed.Source = []string{"192.0.2.1"}, "198.51.100.53:53", "further"
 	works := seen(checkMQTT, at, answered(0))
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "NXDOMAIN", target: tcp, steps: []diag.Step{resolve(rcode("NXDOMAIN"))}, want: "dns.nxdomain",
 			because: map[diag.Code]string{"dns.no_address": "because.resolver_answered", "dns.server_failure": "because.resolver_answered",
 				"dns.timeout": "because.resolver_answered", "dns.local_name": "because.public_name"}},
@@ -83,7 +84,7 @@ func TestNameLookAlikes(t *testing.T) {
 			want: "dns.resolver_mismatch"},
 		{name: "others share an address", target: tcp, steps: []diag.Step{resolve(addresses("192.0.2.1")), compared(addresses("192.0.2.9", "192.0.2.1")), works}},
 		{name: "others are silent", target: tcp, steps: []diag.Step{resolve(addresses("192.0.2.1")), compared(rcode("")), works}},
-	})
+	}
 }
 
 // dialled is an asked TCP connection.
@@ -113,8 +114,9 @@ func port(label string, how diag.Outcome, m *diag.MQTTConnect) diag.Step {
 	return seen("tcp.ports", a.Address, a)
 }
 
-func TestConnectionLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestConnectionLookAlikes(t *testing.T) { testRecorded(t, connectionLookAlikes()) }
+
+func connectionLookAlikes() []recorded {
 	tcp := broker(diag.SchemeMQTT)
 	connect := func(how diag.Outcome, change ...func(*diag.TCPConnect)) diag.Step {
 		o := dialled(how, change...)
@@ -126,7 +128,7 @@ func TestConnectionLookAlikes(t *testing.T) {
 	const six = "[2001:db8::1]:1883"
 	works := seen(checkMQTT, at, answered(0))
 	private := looked(addresses("10.1.2.3"))
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "RST", target: tcp, steps: []diag.Step{connect(diag.OutcomeRefused)}, want: "tcp.refused",
 			because: map[diag.Code]string{"tcp.filtered": "because.host_answered", "net.firewall_rejected": "because.no_prohibition",
 				"net.unreachable": "because.no_unreachable"}},
@@ -163,11 +165,12 @@ func TestConnectionLookAlikes(t *testing.T) {
 		{name: "private address that refuses", target: tcp, steps: []diag.Step{seen(checkResolve, "", private), connect(diag.OutcomeRefused, address("10.1.2.3:1883"))},
 			want: "tcp.refused"},
 		{name: "private address that works", target: tcp, steps: []diag.Step{seen(checkResolve, "", private), connect(diag.OutcomeOK, address("10.1.2.3:1883")), works}},
-	})
+	}
 }
 
-func TestClosedLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestClosedLookAlikes(t *testing.T) { testRecorded(t, closedLookAlikes()) }
+
+func closedLookAlikes() []recorded {
 	tcp := broker(diag.SchemeMQTT)
 	accepts := seen(checkTCP, at, dialled(diag.OutcomeOK))
 	listened := func(how diag.Outcome) diag.Step {
@@ -181,7 +184,7 @@ func TestClosedLookAlikes(t *testing.T) {
 	}
 	connect := func(o *diag.MQTTConnect) diag.Step { return seen(checkMQTT, at, o) }
 	closed := unanswered(diag.OutcomeClosed)
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "ends unasked", target: tcp, steps: []diag.Step{accepts, connect(closed), listened(diag.OutcomeClosed), header(unanswered(diag.OutcomeClosed)), absurd(diag.OutcomeRefused)},
 			want: "tcp.closed_on_accept", because: map[diag.Code]string{"tcp.proxy_protocol_expected": "because.proxy_header_same",
 				"tcp.accepts_everything": "because.absurd_port_closed"}},
@@ -197,7 +200,7 @@ func TestClosedLookAlikes(t *testing.T) {
 			want: "tcp.accepts_everything"},
 		{name: "reset before anything could be sent", target: tcp, steps: []diag.Step{seen(checkTCP, at, dialled(diag.OutcomeReset))}, want: "tcp.closed_on_accept"},
 		{name: "works", target: tcp, steps: []diag.Step{accepts, connect(answered(0)), absurd(diag.OutcomeOK)}},
-	})
+	}
 }
 
 // A private address is a warning only where there is no way to it from here: then it explains the root cause.
@@ -219,8 +222,9 @@ func TestPrivateAddress(t *testing.T) {
 	}
 }
 
-func TestPacketLoss(t *testing.T) {
-	t.Parallel()
+func TestLossLookAlikes(t *testing.T) { testRecorded(t, lossLookAlikes()) }
+
+func lossLookAlikes() []recorded {
 	series := func(ends string) diag.Step {
 		o := &diag.ConnectSeries{Address: at}
 		for _, e := range ends {
@@ -230,11 +234,11 @@ func TestPacketLoss(t *testing.T) {
 	}
 	works := seen(checkMQTT, at, answered(0))
 	accepts := seen(checkTCP, at, dialled(diag.OutcomeOK))
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "none", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("..............................")}},
 		{name: "one", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("...........r..................")}},
 		{name: "several", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("...r.......r.......s..........")}, want: "net.packet_loss"},
 		{name: "a limit", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("....................ssssssssss")}},
 		{name: "refusals", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("........xxxx....xxxx..........")}},
-	})
+	}
 }

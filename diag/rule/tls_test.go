@@ -1,6 +1,7 @@
 package rule_test
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"testing"
@@ -110,24 +111,27 @@ type tlsRuleCase struct {
 	ruledOut   []diag.Code // at least these
 }
 
+// view is what the rules see of the case.
+func (c tlsRuleCase) view(t *testing.T) *diag.View {
+	t.Helper()
+	target := tlsTarget(t, cmp.Or(c.url, "mqtts://broker.example.com"), nil)
+	if c.target != nil {
+		in := diag.TargetInput{}
+		c.target(&in)
+		target.TLS.CAPEM, target.TLS.Insecure, target.TLS.ServerName = in.TLS.CAPEM, in.TLS.Insecure, in.TLS.ServerName
+		target.TLS.CertPEM = in.TLS.CertPEM
+	}
+	options, err := diag.ParsePlan(diag.PlanInput{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return diag.NewView(target, options, c.steps)
+}
+
 func TestTLSLookAlikes(t *testing.T) {
 	for _, c := range tlsRuleCases {
 		t.Run(c.name, func(t *testing.T) {
-			if c.url == "" {
-				c.url = "mqtts://broker.example.com"
-			}
-			target := tlsTarget(t, c.url, nil)
-			if c.target != nil {
-				in := diag.TargetInput{}
-				c.target(&in)
-				target.TLS.CAPEM, target.TLS.Insecure, target.TLS.ServerName = in.TLS.CAPEM, in.TLS.Insecure, in.TLS.ServerName
-				target.TLS.CertPEM = in.TLS.CertPEM
-			}
-			options, err := diag.ParsePlan(diag.PlanInput{}, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := diag.Conclude(diag.NewView(target, options, c.steps), rule.All)
+			got := diag.Conclude(c.view(t), rule.All)
 			root := diag.Code("")
 			if got.RootCause != nil {
 				root = got.RootCause.Code

@@ -70,8 +70,9 @@ func watchedLanes(own bool, watched float64, drops ...diag.Drop) *diag.Connectio
 	return o
 }
 
-func TestWatchLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestWatchLookAlikes(t *testing.T) { testRecorded(t, watchLookAlikes()) }
+
+func watchLookAlikes() []recorded {
 	none := broker(diag.SchemeMQTT)
 	own := none
 	own.ClientID = "boiler-7"
@@ -101,7 +102,7 @@ func TestWatchLookAlikes(t *testing.T) {
 	hanging := []diag.Drop{drop(1, 30, 28, 2, pingLost(true)), drop(3, 45, 39, 15, pingLost(true)), drop(0, 60, 60, 60, pingLost(true))}
 	lost := []diag.Drop{drop(1, 30, 28, 2, pingLost(false)), drop(3, 100, 94, 15, pingLost(false)), drop(1, 140, 99, 2, pingLost(false))}
 	stolen := []diag.Drop{drop(0, 5, 5, 5), drop(0, 11, 5, 5), drop(0, 18, 6, 6)}
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "none", target: none, steps: steps(watchedLanes(false, 180)), want: ""},
 		{name: "idle", target: none, steps: steps(watchedLanes(false, 60, idle()...)), want: "mqtt.idle_disconnect",
 			because: map[diag.Code]string{"mqtt.lifetime_limit": "because.no_fixed_age", "mqtt.unstable": "because.drops_explained"}},
@@ -122,5 +123,5 @@ func TestWatchLookAlikes(t *testing.T) {
 		{name: "the id alone", target: own, steps: steps(watchedLanes(true, 180, stolen...)), want: "mqtt.client_id_conflict"},
 		{name: "the id alone, as the broker says", target: own, steps: steps(watchedLanes(true, 180, drop(0, 5, 5, 5, disconnect(0x8E, "Session taken over")))), want: "mqtt.client_id_conflict", variant: "taken_over"},
 		{name: "nothing could be held", target: none, steps: steps(&diag.ConnectionWatch{Version: diag.Version5, Lanes: []diag.Lane{{Role: diag.LaneAsked, Refused: diag.OutcomeRefused}}}), want: ""},
-	})
+	}
 }

@@ -41,8 +41,9 @@ func upgradeTry(check diag.ProbeID, p diag.Purpose, label string, status int, ch
 func server(name string) func(*diag.WSUpgrade) { return func(o *diag.WSUpgrade) { o.Server = name } }
 func says(body string) func(*diag.WSUpgrade)   { return func(o *diag.WSUpgrade) { o.BodyStart = body } }
 
-func TestUpgradeLookAlikes(t *testing.T) {
-	t.Parallel()
+func TestUpgradeLookAlikes(t *testing.T) { testRecorded(t, upgradeLookAlikes()) }
+
+func upgradeLookAlikes() []recorded {
 	ws := broker(diag.SchemeWS)
 	path := func(label string, status int, change ...func(*diag.Attempt)) diag.Step {
 		return upgradeTry("ws.paths", diag.PurposePath, label, status, change...)
@@ -68,7 +69,7 @@ func TestUpgradeLookAlikes(t *testing.T) {
 	plainPage := ws
 	plainPage.WS.Origin = "http://app.example.com"
 	local := seen("dns.resolve", "", &diag.Resolution{Name: "localhost", Addresses: []string{"127.0.0.1"}})
-	testRecorded(t, []recorded{
+	return []recorded{
 		{name: "a page over https", target: page, steps: []diag.Step{upgrade(101), connect(answered(0))}, want: "ws.mixed_content"},
 		{name: "a page over http", target: plainPage, steps: []diag.Step{upgrade(101), connect(answered(0))}},
 		{name: "no page", target: ws, steps: []diag.Step{upgrade(101), connect(answered(0))}},
@@ -113,5 +114,5 @@ func TestUpgradeLookAlikes(t *testing.T) {
 		{name: "Cloudflare's own status", target: ws, steps: []diag.Step{upgrade(521, server("cloudflare")), path("/ws", 521)}, want: "ws.bad_gateway"},
 		{name: "the same status of another", target: ws, steps: []diag.Step{upgrade(521, server("Apache")), path("/ws", 521)}, want: "ws.not_websocket"},
 		{name: "another protocol", target: ws, steps: []diag.Step{upgrade(0, func(o *diag.WSUpgrade) { o.Outcome, o.Speaks = diag.OutcomeOther, "ssh" })}, want: "mqtt.not_mqtt"},
-	})
+	}
 }
