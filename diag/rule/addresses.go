@@ -144,8 +144,11 @@ func partialAddresses(v *diag.View) diag.Verdict {
 		return diag.Open()
 	}
 	good, bad, notAsked := byAddress(v)
-	if len(good) == 0 || len(bad) == 0 {
+	switch {
+	case len(good) == 0:
 		return diag.Open()
+	case len(bad) == 0:
+		return diag.Excluded(diag.N("because.every_address_works"))
 	}
 	if _, six := ipv6Broken(v).Concluded(); six {
 		return diag.Excluded(diag.N("because.ipv6_alone"))
@@ -165,9 +168,10 @@ func ipv6Broken(v *diag.View) diag.Verdict {
 	}
 	is4 := func(a string) bool { return !is6(a) }
 	switch {
-	case isLocalhost(s.Seen.Name), !slices.ContainsFunc(bad, func(b badAddress) bool { return is6(b.address) }):
+	case isLocalhost(s.Seen.Name), len(bad) == 0:
 		return diag.Open()
-	case slices.ContainsFunc(good, is6), slices.ContainsFunc(bad, func(b badAddress) bool { return is4(b.address) }), !slices.ContainsFunc(good, is4):
+	case !slices.ContainsFunc(bad, func(b badAddress) bool { return is6(b.address) }),
+		slices.ContainsFunc(good, is6), slices.ContainsFunc(bad, func(b badAddress) bool { return is4(b.address) }), !slices.ContainsFunc(good, is4):
 		return diag.Excluded(diag.N("because.not_ipv6_alone"))
 	}
 	return addressVerdict(good, bad, notAsked)

@@ -327,8 +327,11 @@ func resolverMismatch(v *diag.View) diag.Verdict {
 
 func hostsOverride(v *diag.View) diag.Verdict {
 	s, ok := resolution(v)
-	if !ok || s.Seen.Source != "hosts" {
+	switch {
+	case !ok || len(s.Seen.Addresses) == 0:
 		return diag.Open()
+	case s.Seen.Source != "hosts":
+		return diag.Excluded(diag.N("because.not_from_hosts"))
 	}
 	answers := diag.SeenBy[*diag.DNSAnswer](v, "dns.compare")
 	for _, other := range answers {

@@ -8,7 +8,7 @@ import (
 
 // recordedTables are the tables of recorded runs whose root cause the tests of this package expect.
 func recordedTables() [][]recorded {
-	return [][]recorded{nameLookAlikes(), connectionLookAlikes(), closedLookAlikes(), lossLookAlikes(), addressLookAlikes(), upgradeLookAlikes(),
+	return [][]recorded{nameLookAlikes(), connectionLookAlikes(), closedLookAlikes(), lossLookAlikes(), frontLookAlikes(), addressLookAlikes(), upgradeLookAlikes(),
 		loginLookAlikes(), connectLookAlikes(), sessionLookAlikes(), watchLookAlikes(), messageLookAlikes(), accessLookAlikes(), sizeLookAlikes(),
 		retainedLookAlikes(), trafficLookAlikes(), recountLookAlikes(), brokerStatusLookAlikes()}
 }

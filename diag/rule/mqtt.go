@@ -785,11 +785,23 @@ func noConnack(v *diag.View) diag.Verdict {
 	if s, ok := otherTransport(v); ok {
 		return diag.Excluded(diag.N("because.broker_in_other_transport", "transport", string(s.Seen.Transport)))
 	}
-	if s, ok := first(attempts(v, diag.PurposeVersion, diag.PurposeALPN, diag.PurposeSmallSegments), (*diag.Attempt).Accepted); ok {
+	again, passes := passedAgain(v, checkMQTT)
+	varied := []diag.Purpose{diag.PurposeVersion, diag.PurposeALPN}
+	if !passes {
+		varied = append(varied, diag.PurposeSmallSegments)
+	}
+	if s, ok := first(attempts(v, varied...), (*diag.Attempt).Accepted); ok {
 		return diag.Excluded(diag.N("because.variation_works", "value", s.Seen.Label))
 	}
 	f := connectFinding(c)
-	f.Args["limit"] = strconv.FormatFloat(v.Options.Timeout.Seconds(), 'f', -1, 64) + " s"
+	f.Args["limit"] = seconds(v.Options.Timeout)
+	switch {
+	case passes && held(v, packetLoss):
+		return diag.Excluded(diag.N("because.passed_the_second_time", "address", again.Seen.Address))
+	case passes:
+		f.Variant, f.Confidence, f.Readings = "once", diag.Likely, []diag.Code{"net.packet_loss"}
+		f.Evidence = append(slices.Clone(f.Evidence), again.Step.Evidence...)
+	}
 	return diag.Holds(f)
 }
 

@@ -148,14 +148,18 @@ func unreachable(v *diag.View) diag.Verdict {
 const highLatencyMS = 300
 
 func highLatency(v *diag.View) diag.Verdict {
+	excluded := diag.Open()
 	for _, s := range diag.SeenBy[*diag.TCPConnect](v, checkTCP) {
 		// With a lost SYN the time is not the round trip.
 		if s.Seen.Outcome == diag.OutcomeOK && s.Seen.Retransmits == 0 && s.Seen.RTT.Milliseconds() > highLatencyMS {
 			return diag.Holds(diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence,
 				Args: diag.Args{"rtt": diag.FormatMS(s.Seen.RTT) + " ms", "address": s.Seen.Address}})
 		}
+		if s.Seen.Outcome == diag.OutcomeOK && s.Seen.RTT.Milliseconds() <= highLatencyMS {
+			excluded = diag.Excluded(diag.N("because.round_trip_short", "rtt", diag.FormatMS(s.Seen.RTT)+" ms"))
+		}
 	}
-	return diag.Open()
+	return excluded
 }
 
 // deadPorts lists what the usual ports of a host said, for "answers elsewhere" and "answers nowhere".

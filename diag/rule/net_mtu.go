@@ -34,9 +34,7 @@ func mtuBlackhole(v *diag.View) diag.Verdict {
 		}
 		return diag.Open()
 	}
-	if again, passes := first(diag.SeenBy[*diag.Attempt](v, "net.mtu"), func(a *diag.Attempt) bool {
-		return a.Purpose == diag.PurposeRetry && passedBeyond(a, hung.Check)
-	}); passes {
+	if again, passes := passedAgain(v, hung.Check); passes {
 		return diag.Excluded(diag.N("because.passed_the_second_time", "address", again.Seen.Address))
 	}
 	f := diag.Finding{Step: found.Step.ID, Evidence: append(slices.Clone(hung.Evidence), found.Step.Evidence...),
@@ -54,6 +52,14 @@ func mtuBlackhole(v *diag.View) diag.Verdict {
 		f.Args["count"] = strconv.Itoa(t.Retransmits)
 	}
 	return diag.Holds(f)
+}
+
+// passedAgain is the same connection once more, in packets of the usual size, where it got further than the check that hung: it
+// hung by chance, or because the peer was busy, and not because of its size.
+func passedAgain(v *diag.View, check diag.ProbeID) (diag.Sight[*diag.Attempt], bool) {
+	return first(diag.SeenBy[*diag.Attempt](v, "net.mtu"), func(a *diag.Attempt) bool {
+		return a.Purpose == diag.PurposeRetry && passedBeyond(a, check)
+	})
 }
 
 // hungStep is the last step of the asked path, where it got no answer.

@@ -63,7 +63,25 @@ func nameLookAlikes() []recorded {
 	failed := looked(rcode("REFUSED"))
 	failed.Addresses, failed.Through, failed.Source = []string{"192.0.2.1"}, "198.51.100.53:53", "further"
 	works := seen(checkMQTT, at, answered(0))
+	local, bare := looked(rcode("NXDOMAIN")), looked(rcode("SERVFAIL"))
+	local.Name, bare.Name = "broker.local", "core-mosquitto"
+	here := looked(addresses("127.0.0.1"))
+	fromHosts := looked()
+	fromHosts.Outcome, fromHosts.Source, fromHosts.Addresses, fromHosts.HostsAddresses = diag.OutcomeOK, "hosts", []string{"192.0.2.1"}, []string{"192.0.2.1"}
+	hereByHosts := *fromHosts
+	hereByHosts.Addresses, hereByHosts.HostsAddresses = []string{"127.0.0.1"}, []string{"127.0.0.1"}
+	const local1883 = "127.0.0.1:1883"
+	reset := seen(checkTCP, local1883, dialled(diag.OutcomeRefused, address(local1883)))
 	return []recorded{
+		{name: "NXDOMAIN of a name for one network", target: tcp, steps: []diag.Step{seen(checkResolve, "", local)}, want: "dns.local_name", variant: "mdns",
+			because: map[diag.Code]string{"dns.timeout": "because.resolver_answered", "dns.no_address": "because.resolver_answered"}},
+		{name: "SERVFAIL of a name without a dot", target: tcp, steps: []diag.Step{seen(checkResolve, "", bare)}, want: "dns.local_name", variant: "single_label",
+			because: map[diag.Code]string{"dns.nxdomain": "because.resolver_answered"}},
+		{name: "a remote name leads to this machine", target: tcp, steps: []diag.Step{seen(checkResolve, "", here), reset}, want: "dns.loopback_address",
+			because: map[diag.Code]string{"dns.hosts_override": "because.not_from_hosts"}},
+		{name: "the hosts file leads to this machine", target: tcp, steps: []diag.Step{seen(checkResolve, "", &hereByHosts), reset}, want: "dns.loopback_address", variant: "hosts"},
+		{name: "another address in the hosts file", target: tcp, steps: []diag.Step{seen(checkResolve, "", fromHosts), compared(addresses("192.0.2.9")), works}},
+		{name: "the same address in the hosts file", target: tcp, steps: []diag.Step{seen(checkResolve, "", fromHosts), compared(addresses("192.0.2.1")), works}},
 		{name: "NXDOMAIN", target: tcp, steps: []diag.Step{resolve(rcode("NXDOMAIN"))}, want: "dns.nxdomain",
 			because: map[diag.Code]string{"dns.no_address": "because.resolver_answered", "dns.server_failure": "because.resolver_answered",
 				"dns.timeout": "because.resolver_answered", "dns.local_name": "because.public_name"}},
@@ -81,7 +99,7 @@ func nameLookAlikes() []recorded {
 		{name: "REFUSED, another knows", target: tcp, steps: []diag.Step{seen(checkResolve, "", failed), works}, want: "dns.server_failure", variant: "other_answers"},
 		{name: "silence, then an address", target: tcp, steps: []diag.Step{resolve(rcode(""), addresses("192.0.2.1")), works}},
 		{name: "others have other addresses", target: tcp, steps: []diag.Step{resolve(addresses("192.0.2.1")), compared(addresses("192.0.2.9")), works},
-			want: "dns.resolver_mismatch"},
+			want: "dns.resolver_mismatch", because: map[diag.Code]string{"dns.hosts_override": "because.not_from_hosts"}},
 		{name: "others share an address", target: tcp, steps: []diag.Step{resolve(addresses("192.0.2.1")), compared(addresses("192.0.2.9", "192.0.2.1")), works}},
 		{name: "others are silent", target: tcp, steps: []diag.Step{resolve(addresses("192.0.2.1")), compared(rcode("")), works}},
 	}
@@ -156,16 +174,32 @@ func connectionLookAlikes() []recorded {
 		{name: "trouble of our own", target: tcp, steps: []diag.Step{connect(diag.OutcomeLocal)}},
 		{name: "broker on another port", target: tcp, steps: []diag.Step{connect(diag.OutcomeSilent), port("1884", diag.OutcomeOK, answered(0))},
 			want: "tcp.wrong_port", because: map[diag.Code]string{"tcp.refused": "because.no_reset"}},
+		{name: "broker on another port, SSH on the asked one", target: tcp, steps: []diag.Step{connect(diag.OutcomeOK), seen(checkMQTT, at, unanswered(diag.OutcomeOther, saying("ssh"))),
+			nothingOver("mqtts"), nothingOver("ws"), port("1884", diag.OutcomeOK, answered(0))}, want: "tcp.wrong_port",
+			because: map[diag.Code]string{"tls.required": "because.no_server_hello", "ws.expected": "because.no_http_there", "tcp.filtered": "because.port_accepts"}},
 		{name: "web server on another port", target: tcp, steps: []diag.Step{connect(diag.OutcomeRefused), port("8883", diag.OutcomeOK, unanswered(diag.OutcomeClosed))},
 			want: "tcp.refused", because: map[diag.Code]string{"tcp.wrong_port": "because.no_broker_on_usual_ports"}},
 		{name: "one address of two", target: tcp, steps: []diag.Step{name, connect(diag.OutcomeOK), connect(diag.OutcomeSilent, address(other)), works},
-			want: "tcp.partial_addresses"},
+			want: "tcp.partial_addresses", because: map[diag.Code]string{"dns.ipv6_broken": "because.not_ipv6_alone"}},
 		{name: "IPv6 alone", target: tcp, steps: []diag.Step{both, connect(diag.OutcomeOK), connect(diag.OutcomeSilent, address(six)), works},
 			want: "dns.ipv6_broken", because: map[diag.Code]string{"tcp.partial_addresses": "because.ipv6_alone"}},
 		{name: "private address that refuses", target: tcp, steps: []diag.Step{seen(checkResolve, "", private), connect(diag.OutcomeRefused, address("10.1.2.3:1883"))},
 			want: "tcp.refused"},
 		{name: "private address that works", target: tcp, steps: []diag.Step{seen(checkResolve, "", private), connect(diag.OutcomeOK, address("10.1.2.3:1883")), works}},
 	}
+}
+
+// nothingOver is the asked port in a transport that was not asked for, in which it answers nothing either.
+func nothingOver(transport diag.Scheme) diag.Step {
+	a := &diag.Attempt{Address: at, Transport: transport, TCP: &diag.TCPConnect{Outcome: diag.OutcomeOK}}
+	if a.Purpose = diag.PurposeWebSocket; transport.UsesTLS() {
+		a.Purpose, a.TLS = diag.PurposeTLS, &diag.TLSHandshake{Address: at, Outcome: diag.OutcomeClosed}
+	} else if transport.IsWebSocket() {
+		a.WS = &diag.WSUpgrade{Address: at, Path: "/mqtt", Outcome: diag.OutcomeClosed}
+	} else {
+		a.Purpose, a.MQTT = diag.PurposePlain, unanswered(diag.OutcomeClosed)
+	}
+	return seen(checkTransports, string(transport), a)
 }
 
 func TestClosedLookAlikes(t *testing.T) { testRecorded(t, closedLookAlikes()) }
@@ -185,6 +219,8 @@ func closedLookAlikes() []recorded {
 	connect := func(o *diag.MQTTConnect) diag.Step { return seen(checkMQTT, at, o) }
 	closed := unanswered(diag.OutcomeClosed)
 	return []recorded{
+		{name: "ends unasked, with TLS and as HTTP too", target: tcp, steps: []diag.Step{accepts, connect(closed), listened(diag.OutcomeClosed), nothingOver("mqtts"), nothingOver("ws")},
+			want: "tcp.closed_on_accept", because: map[diag.Code]string{"tls.required": "because.no_server_hello"}},
 		{name: "ends unasked", target: tcp, steps: []diag.Step{accepts, connect(closed), listened(diag.OutcomeClosed), header(unanswered(diag.OutcomeClosed)), absurd(diag.OutcomeRefused)},
 			want: "tcp.closed_on_accept", because: map[diag.Code]string{"tcp.proxy_protocol_expected": "because.proxy_header_same",
 				"tcp.accepts_everything": "because.absurd_port_closed"}},
@@ -237,7 +273,11 @@ func lossLookAlikes() []recorded {
 	return []recorded{
 		{name: "none", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("..............................")}},
 		{name: "one", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("...........r..................")}},
-		{name: "several", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("...r.......r.......s..........")}, want: "net.packet_loss"},
+		{name: "several", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("...r.......r.......s..........")}, want: "net.packet_loss",
+			because: map[diag.Code]string{"net.high_latency": "because.round_trip_short"}},
+		{name: "several on the way to a name", target: broker(diag.SchemeMQTT), steps: []diag.Step{seen(checkResolve, "", looked(addresses("192.0.2.1"))), accepts, works,
+			series("...r.......r.......s..........")}, want: "net.packet_loss", because: map[diag.Code]string{"tcp.partial_addresses": "because.every_address_works"}},
+		{name: "a long way", target: broker(diag.SchemeMQTT), steps: []diag.Step{seen(checkTCP, at, dialled(diag.OutcomeOK, func(o *diag.TCPConnect) { o.RTT = 400 * time.Millisecond })), works}},
 		{name: "a limit", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("....................ssssssssss")}},
 		{name: "refusals", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("........xxxx....xxxx..........")}},
 	}

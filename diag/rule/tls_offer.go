@@ -289,14 +289,20 @@ func handshakeTimeout(v *diag.View) diag.Verdict {
 	if held(v, plaintextPeer) {
 		return diag.Excluded(diag.N("because.no_tls_there"))
 	}
+	again, passes := passedAgain(v, checkTLS)
 	if a, works := first(attempts(v, diag.PurposeSmallSegments, diag.PurposeSmallHello), func(a *diag.Attempt) bool {
 		return a.TLS != nil && a.TLS.Outcome == diag.OutcomeOK
-	}); works {
+	}); works && !passes {
 		return diag.Excluded(diag.N("because.small_packets_pass", "value", a.Seen.Label))
 	}
 	f := tlsFailure(s)
 	f.Args["limit"] = seconds(v.Options.Timeout)
 	switch {
+	case passes && held(v, packetLoss):
+		return diag.Excluded(diag.N("because.passed_the_second_time", "address", again.Seen.Address))
+	case passes:
+		f.Variant, f.Confidence, f.Readings = "once", diag.Likely, []diag.Code{"net.packet_loss"}
+		f.Evidence = append(slices.Clone(f.Evidence), again.Step.Evidence...)
 	case s.Seen.ServerHello:
 		f.Variant = "midway"
 	case len(s.Seen.First) > 0:
