@@ -29,6 +29,9 @@ func brokerStatusLookAlikes() []recorded {
 	alarm := func(name string, over bool) *diag.BrokerHealth {
 		return told(diag.BrokerHealth{Uptime: long, Alarms: []diag.BrokerAlarm{{Name: name, Message: "as it says", Over: over}}})
 	}
+	overloaded := alarm("high_cpu_usage", false)
+	overloaded.Figures = []diag.Figure{dropped(5000, 5000, 3)}
+	away := seen(checkSession, "", &diag.KeptSession{Wanted: true, Stage: diag.StageDone, Granted: 1, Returns: []diag.KeptReturn{{Present: true, KeptCount: diag.KeptCount{Sent: 2, Arrived: 2, QoS: 1}}}})
 	burst := seen("msg.burst", "QoS 0", &diag.BurstRun{Sent: 1000, Lost: 40})
 	return []recorded{
 		{name: "refused", target: target, steps: steps(&diag.BrokerHealth{Outcome: diag.OutcomeRefused}), want: ""},
@@ -42,6 +45,11 @@ func brokerStatusLookAlikes() []recorded {
 		{name: "ours alone", target: target, steps: steps(figures(dropped(5000, 5040, 3)), burst), want: ""},
 		{name: "more than ours can be", target: target, steps: steps(figures(dropped(5000, 7000, 3)), burst), want: "broker.dropping"},
 		{name: "overload", target: target, steps: steps(alarm("high_cpu_usage", false)), want: "broker.overloaded", variant: "alarm"},
+		{name: "overload, and nothing dropped", target: target, steps: steps(overloaded), want: "broker.overloaded", variant: "alarm",
+			because: map[diag.Code]string{"broker.dropping": "because.no_queue_drops"}},
+		{name: "rising, and a client that is away loses nothing", target: target, steps: steps(figures(dropped(5000, 5007, 3)), away), want: "broker.dropping",
+			because: map[diag.Code]string{"msg.offline_lost": "because.offline_arrived"}},
+		{name: "started a moment ago", target: target, steps: steps(told(diag.BrokerHealth{Uptime: time.Minute})), want: ""},
 		{name: "overload is over", target: target, steps: steps(alarm("high_cpu_usage", true)), want: ""},
 		{name: "another alarm", target: target, steps: steps(alarm("license_expiry", false)), want: ""},
 		{name: "busy all the time", target: target, steps: steps(busy(99, 97, 2)), want: "broker.overloaded"},

@@ -243,6 +243,10 @@ func serverUnavailable(v *diag.View) diag.Verdict {
 	f := connectFinding(c)
 	switch {
 	case isCode(c.Seen, []int{v3Unavailable}, []int{v5Unavailable}):
+		if c.Seen.Code == v3Unavailable {
+			// MQTT 3.1.1 has no code for a limit: RabbitMQ and others that have reached one say this.
+			f.Readings = []diag.Code{"mqtt.connection_limit"}
+		}
 		return diag.Holds(f)
 	case !unnamed(c.Seen):
 		return excludedByCode(c.Seen)
@@ -335,7 +339,8 @@ func versionUnsupported(v *diag.View) diag.Verdict {
 // answeredInVersion is a variation of the asked CONNECT in the same version that got a proper answer: the version is understood,
 // and what was varied is what matters.
 func answeredInVersion(v *diag.View, version diag.Version) (diag.Sight[*diag.Attempt], bool) {
-	return first(attempts(v, diag.PurposeOtherClientID, diag.PurposeNoCredentials, diag.PurposeKeepAlive, diag.PurposeShortConnect, diag.PurposeLongConnect),
+	return first(attempts(v, diag.PurposeOtherClientID, diag.PurposeNoCredentials, diag.PurposeKeepAlive, diag.PurposeShortConnect, diag.PurposeLongConnect,
+		diag.PurposeRetry),
 		func(a *diag.Attempt) bool {
 			return a.SpeaksMQTT() && a.MQTT.Version == version && !versionRefused(a.MQTT) && !unnamed(a.MQTT)
 		})
@@ -786,11 +791,7 @@ func noConnack(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.broker_in_other_transport", "transport", string(s.Seen.Transport)))
 	}
 	again, passes := passedAgain(v, checkMQTT)
-	varied := []diag.Purpose{diag.PurposeVersion, diag.PurposeALPN}
-	if !passes {
-		varied = append(varied, diag.PurposeSmallSegments)
-	}
-	if s, ok := first(attempts(v, varied...), (*diag.Attempt).Accepted); ok {
+	if s, ok := first(attempts(v, diag.PurposeVersion, diag.PurposeALPN, diag.PurposeSmallSegments), (*diag.Attempt).Accepted); ok && !passes {
 		return diag.Excluded(diag.N("because.variation_works", "value", s.Seen.Label))
 	}
 	f := connectFinding(c)

@@ -3,6 +3,7 @@ package rule
 import (
 	"slices"
 	"strconv"
+	"time"
 
 	"mqttdoctor/diag"
 )
@@ -88,7 +89,7 @@ func clientIDConflict(v *diag.View) diag.Verdict {
 	case wasHeld:
 		return diag.Excluded(diag.N("because.held_id_lasts", "duration", diag.FormatMS(held.Seen.Lasted)+" ms"))
 	case !seen:
-		return diag.Open()
+		return heldWithout(v, diag.N("because.no_session_taken"))
 	case !main.Seen.Ended():
 		return diag.Excluded(diag.N("because.session_lasts", "duration", diag.FormatMS(main.Seen.Lasted)+" ms"))
 	}
@@ -121,6 +122,25 @@ func takenOverInWatch(s diag.Sight[*diag.ConnectionWatch], drops []int) diag.Fin
 	return f
 }
 
+// heldWithout excludes a cause by a watch whose connections ended for other reasons; where none was made, nothing is known.
+func heldWithout(v *diag.View, because diag.Note) diag.Verdict {
+	if s, _, ok := watchedFor(v); !ok || s.Seen.DropCount == 0 {
+		return diag.Open()
+	}
+	return diag.Excluded(because)
+}
+
+// longestLived is the age that the oldest of the watched connections came to.
+func longestLived(v *diag.View) time.Duration {
+	var longest time.Duration
+	if s, _, ok := watchedFor(v); ok {
+		for _, l := range s.Seen.Lanes {
+			longest = max(longest, l.Longest)
+		}
+	}
+	return longest
+}
+
 // endedByUs tells whether a connection ended while it had a SUBSCRIBE or PUBLISH of ours, which the broker may have minded.
 func endedByUs(v *diag.View) bool {
 	return slices.ContainsFunc(slices.Concat(subscriptions(v, false), subscriptions(v, true)),
@@ -139,7 +159,8 @@ func kickedAfterConnect(v *diag.View) diag.Verdict {
 	}
 	stay := diag.SeenBy[*diag.SessionWatch](v, checkStay)
 	if len(stay) == 0 {
-		return diag.Open()
+		longest := longestLived(v)
+		return heldWithout(v, diag.N("because.connection_lived", "duration", diag.FormatSpan(longest)))
 	}
 	if !stay[0].Seen.Ended() {
 		return diag.Excluded(diag.N("because.session_lasts", "duration", diag.FormatMS(stay[0].Seen.Lasted)+" ms"))
@@ -167,7 +188,7 @@ func pingUnanswered(v *diag.View) diag.Verdict {
 	}
 	switch {
 	case len(pings) == 0:
-		return diag.Open()
+		return heldWithout(v, diag.N("because.no_ping_hung"))
 	case pings[0].Seen.Outcome != diag.OutcomeSilent:
 		return diag.Excluded(diag.N("because.ping_answered"))
 	}

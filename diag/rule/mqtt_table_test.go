@@ -139,6 +139,10 @@ func loginLookAlikes() []recorded {
 	tcp := broker(diag.SchemeMQTT)
 	loginGiven := tcp
 	loginGiven.Username, loginGiven.Password, loginGiven.ClientID = "u", diag.NewSecret("p"), "boiler-7"
+	cloud := loginGiven
+	cloud.Host, cloud.Scheme, cloud.Port = "hub.azure-devices.net", diag.SchemeMQTTS, 8883
+	kept := cloud
+	kept.Username = "hub.azure-devices.net/boiler-7/?api-version=2021-04-12"
 	connect := func(o *diag.MQTTConnect) diag.Step { return seen(checkMQTT, at, o) }
 	otherID := func(code int, change ...func(*diag.MQTTConnect)) diag.Step {
 		return seen(checkOtherID, "", tried(diag.PurposeOtherClientID, diag.SchemeMQTT, answered(code, change...)))
@@ -173,6 +177,19 @@ func loginLookAlikes() []recorded {
 			because: map[diag.Code]string{"mqtt.keepalive_rejected": "because.smaller_keepalive_same"}},
 		{name: "no reason named, and nothing helps", target: tcp, steps: append(nothingHelps(0x83, inFive), connect(answered(0x83, inFive)), otherID(0x83, inFive)),
 			want: "mqtt.server_unavailable", variant: "unnamed", because: map[diag.Code]string{"mqtt.server_busy": "because.connack_code", "mqtt.not_authorized": "because.connack_code"}},
+		{name: "4 without a login, over TLS that asks for a certificate", target: broker(diag.SchemeMQTTS), steps: []diag.Step{
+			seen(checkTLS, at, &diag.TLSHandshake{Address: at, Outcome: diag.OutcomeOK, ServerHello: true, CertRequested: true}),
+			connect(answered(4, func(o *diag.MQTTConnect) { o.Transport = diag.SchemeMQTTS }))}, want: "mqtt.auth_required",
+			because: map[diag.Code]string{"tls.client_cert_required": "because.connack_came"}},
+		{name: "another server by its code", target: tcp, steps: []diag.Step{connect(answered(0x9C, inFive))}, want: "mqtt.use_another_server",
+			because: map[diag.Code]string{"mqtt.server_unavailable": "because.connack_code", "mqtt.server_busy": "because.connack_code"}},
+		{name: "moved for good", target: tcp, steps: []diag.Step{connect(answered(0x9D, inFive))}, want: "mqtt.use_another_server", variant: "moved"},
+		{name: "a cloud broker's user name has another form", target: cloud, steps: []diag.Step{connect(answered(5, withLogin, withOwnID)), otherID(5, withLogin)}, want: "mqtt.provider_rule",
+			variant: "username", because: map[diag.Code]string{"mqtt.client_id_rejected": "because.connack_code"}},
+		{name: "a cloud broker ends what has another form", target: cloud, steps: []diag.Step{connect(unanswered(diag.OutcomeClosed, withLogin, withOwnID))}, want: "mqtt.provider_rule",
+			variant: "username", because: map[diag.Code]string{"mqtt.bad_credentials": "because.no_connack_came"}},
+		{name: "a cloud broker's rules are kept", target: kept, steps: []diag.Step{connect(answered(5, withLogin, withOwnID)), otherID(5, withLogin)}, want: "mqtt.bad_credentials",
+			variant: "not_authorized_code"},
 		{name: "accepted is nothing", target: tcp, steps: []diag.Step{connect(answered(0))}, want: ""},
 		{name: "the websocket close names the login", target: loginGiven, steps: []diag.Step{connect(unanswered(diag.OutcomeClosed, withLogin, func(o *diag.MQTTConnect) { o.WSCloseReason = "unauthenticated" }))},
 			want: "mqtt.bad_credentials", variant: "websocket_close"},
@@ -239,6 +256,9 @@ func connectLookAlikes() []recorded {
 			because: map[diag.Code]string{"mqtt.no_connack": "because.not_that_answer"}},
 		{name: "HTTP that upgrades is a WebSocket listener", target: tcp, steps: []diag.Step{connect(unanswered(diag.OutcomeOther, saying("http"))),
 			other("peer.transports", diag.PurposeWebSocket, diag.SchemeWS, answered(0))}, want: "ws.expected"},
+		{name: "an upgrade to MQTT, and no TLS", target: tcp, steps: []diag.Step{connect(unanswered(diag.OutcomeOther, saying("http"))),
+			other("peer.transports", diag.PurposeWebSocket, diag.SchemeWS, answered(0)), nothingOver("mqtts")}, want: "ws.expected",
+			because: map[diag.Code]string{"tls.required": "because.no_server_hello"}},
 		{name: "HTTP that does not is none", target: tcp, steps: []diag.Step{connect(unanswered(diag.OutcomeOther, saying("http"))),
 			seen("peer.transports", "ws", &diag.Attempt{Purpose: diag.PurposeWebSocket, Address: at, Transport: diag.SchemeWS,
 				WS: &diag.WSUpgrade{Path: "/mqtt", Outcome: diag.OutcomeRefused, Status: 404}})}, want: "mqtt.not_mqtt",
@@ -261,8 +281,22 @@ func sessionLookAlikes() []recorded {
 	hold := func(own, control diag.Outcome) []diag.Step {
 		return []diag.Step{watch(checkHoldID, true, own, -1), watch(checkHoldID, false, control, -1)}
 	}
+	granted := seen(checkSubscribe, "plant/#", &diag.Subscription{Filter: "plant/#", QoS: 1, Outcome: diag.OutcomeOK, Code: 1})
+	taken := seen(checkPublish, "", &diag.Delivery{Topic: "plant/temp", QoS: 1, DeliveredQoS: 1, Published: diag.OutcomeOK, Expected: true, Delivered: true})
+	pinged := seen(checkPing, "", &diag.MQTTPing{Outcome: diag.OutcomeOK})
+	serverKeepAlive := func(s uint16) func(*diag.MQTTConnect) {
+		return func(o *diag.MQTTConnect) { o.Props = &diag.ConnackProps{ServerKeepAliveS: &s} }
+	}
 	lost := seen(checkSubscribe, "plant/#", &diag.Subscription{Filter: "plant/#", QoS: 1, Outcome: diag.OutcomeClosed, Code: -1})
 	return []recorded{
+		{name: "any id is kicked, and what was sent was taken", target: own, steps: []diag.Step{connect, granted, taken, pinged, stay(diag.OutcomeClosed), other(diag.OutcomeClosed)},
+			want: "mqtt.kicked_after_connect", because: map[diag.Code]string{"mqtt.ping_unanswered": "because.ping_answered",
+				"msg.subscribe_denied": "because.subscriptions_granted", "msg.publish_denied": "because.publish_accepted"}},
+		{name: "the own id alone is, and what was sent was taken", target: own, steps: []diag.Step{connect, granted, taken, pinged, stay(diag.OutcomeClosed), other(diag.OutcomeOK)},
+			want: "mqtt.client_id_conflict", because: map[diag.Code]string{"mqtt.ping_unanswered": "because.ping_answered",
+				"msg.subscribe_denied": "because.subscriptions_granted", "msg.publish_denied": "because.publish_accepted"}},
+		{name: "the server's own keep alive", target: own, steps: []diag.Step{seen(checkMQTT, at, answered(0, withOwnID, inFive, serverKeepAlive(20)))}, want: ""},
+		{name: "the asked keep alive, said again", target: own, steps: []diag.Step{seen(checkMQTT, at, answered(0, withOwnID, inFive, serverKeepAlive(60)))}, want: ""},
 		{name: "any id is kicked", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), other(diag.OutcomeClosed)}, want: "mqtt.kicked_after_connect",
 			because: map[diag.Code]string{"mqtt.client_id_conflict": "because.other_id_ends_too"}},
 		{name: "the own id alone is", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), other(diag.OutcomeOK)}, want: "mqtt.client_id_conflict"},

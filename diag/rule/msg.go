@@ -237,6 +237,9 @@ func publishDropped(v *diag.View) diag.Verdict {
 		f.Readings = []diag.Code{"msg.not_routed"}
 		return diag.Holds(f)
 	}
+	if scratchWorks && !ownTopics(v) {
+		return diag.Excluded(diag.N("because.message_arrived"))
+	}
 	return diag.Open()
 }
 

@@ -35,12 +35,18 @@ func sizeLookAlikes() []recorded {
 	large := func(try diag.LargeTry) diag.Step {
 		return seen(checkLarge, "", &diag.LargeMessage{Bytes: 4000, Usual: try})
 	}
+	own := none
+	own.Topics = diag.Topics{Publish: "plant/temp", Subscribe: []string{"plant/#"}, QoS: 1}
+	small := seen(checkPublish, "", &diag.Delivery{Topic: "plant/temp", QoS: 1, DeliveredQoS: 1, Published: diag.OutcomeOK, Expected: true, Delivered: true})
+	counted := seen(checkRecount, "", &diag.Recount{Topic: "plant/temp", Filters: 1, Messages: []diag.TestMessage{{QoS: 1, Delivered: true, Copies: 1}, {QoS: 1, Delivered: true, Copies: 1}}})
 	ok := large(diag.LargeTry{Outcome: diag.OutcomeOK, Acked: true, Delivered: true})
 	return []recorded{
 		{name: "no limit", target: none, steps: []diag.Step{connect, search(nil)}, want: ""},
 		{name: "dropped", target: none, steps: []diag.Step{connect, ok, search(limit(5000, diag.SizeDropped))}, want: "msg.too_large", variant: "dropped",
 			because: map[diag.Code]string{"net.mtu_blackhole": "because.large_answered"}},
 		{name: "closed", target: none, steps: []diag.Step{connect, search(limit(1000, diag.SizeClosed))}, want: "msg.too_large", variant: "closed"},
+		{name: "dropped, and what is small arrives", target: own, steps: []diag.Step{connect, small, counted, search(limit(5000, diag.SizeDropped))}, want: "msg.too_large", variant: "dropped",
+			because: map[diag.Code]string{"msg.publish_denied": "because.publish_accepted", "msg.publish_dropped": "because.message_arrived", "msg.lost": "because.all_singles_arrived"}},
 		{name: "not verified", target: none, steps: []diag.Step{connect, search(func(o *diag.SizeSearch) { limit(1000, diag.SizeClosed)(o); o.Verified = false })}, want: ""},
 		{name: "large enough for all", target: none, steps: []diag.Step{connect, search(limit(128<<10, diag.SizeClosed))}, want: ""},
 		{name: "the smallest documented", target: none, steps: []diag.Step{connect, search(limit(16<<10, diag.SizeClosed))}, want: ""},
@@ -86,11 +92,14 @@ func retainedLookAlikes() []recorded {
 			r.Set, r.Plain, r.Code, r.Exact, r.Plus, r.Hash = how, plain, code, notGranted, notGranted, notGranted
 		})
 	}
+	echo := seen(checkRoundTrip, "", &diag.Delivery{Topic: "mqttdoctor/x/echo", Scratch: true, QoS: 1, DeliveredQoS: 1, Published: diag.OutcomeOK, Expected: true, Delivered: true})
 	lowered := seen(checkSubscribe, "", &diag.Subscription{Version: diag.Version311, Filter: "mqttdoctor/x/echo", Scratch: true, QoS: 2, Outcome: diag.OutcomeOK, Code: 1})
 	own := seen(checkSubscribe, "plant/#", &diag.Subscription{Version: diag.Version311, Filter: "plant/#", QoS: 1, Outcome: diag.OutcomeOK, Code: 1})
 	return []recorded{
 		{name: "kept", target: none, steps: []diag.Step{connect, checked(nil)}, want: ""},
 		{name: "refused for the flag", target: none, steps: []diag.Step{connect, set(diag.OutcomeRefused, diag.OutcomeOK, 0x87)}, want: "msg.retain_unavailable", variant: "refused"},
+		{name: "refused for the flag, and what has none arrives", target: none, steps: []diag.Step{connect, echo, set(diag.OutcomeRefused, diag.OutcomeOK, 0x87)},
+			want: "msg.retain_unavailable", variant: "refused", because: map[diag.Code]string{"msg.publish_denied": "because.message_arrived"}},
 		{name: "refused by its code", target: none, steps: []diag.Step{connect, set(diag.OutcomeRefused, "", 0x9A)}, want: "msg.retain_unavailable", variant: "refused"},
 		{name: "refused whatever the flag", target: none, steps: []diag.Step{connect, set(diag.OutcomeRefused, diag.OutcomeRefused, 0x87)}, want: ""},
 		{name: "closed for the flag", target: none, steps: []diag.Step{connect, set(diag.OutcomeClosed, diag.OutcomeOK, -1)}, want: "msg.retain_unavailable", variant: "closed"},
@@ -116,6 +125,25 @@ func retainedLookAlikes() []recorded {
 // What a broker does not offer is no fault by itself: these rows look at the findings of severity info.
 func TestFilterKindLookAlikes(t *testing.T) {
 	t.Parallel()
+	for _, row := range filterKindLookAlikes() {
+		got := map[diag.Code]diag.Confidence{}
+		for _, f := range diag.Conclude(diag.NewView(broker(diag.SchemeMQTT), diag.PlanOptions{}, row.steps), All).Findings {
+			got[f.Code] = f.Confidence
+		}
+		if len(got) != len(row.want) || !maps.Equal(got, row.want) && len(got) > 0 {
+			t.Errorf("%s: concludes %v, want %v", row.name, got, row.want)
+		}
+	}
+}
+
+// limitRow is what an announced or measured limit is concluded as.
+type limitRow struct {
+	name  string
+	steps []diag.Step
+	want  map[diag.Code]diag.Confidence
+}
+
+func filterKindLookAlikes() []limitRow {
 	connect := seen(checkMQTT, at, answered(0))
 	no := false
 	works := diag.FilterKind{Filter: "f", Outcome: diag.OutcomeOK, Code: -1, Works: true}
@@ -129,11 +157,7 @@ func TestFilterKindLookAlikes(t *testing.T) {
 	forbidden.Announced, forbidden.Outcome, forbidden.Works = &no, diag.OutcomeRefused, false
 	dead := diag.FilterKind{Filter: "f", Outcome: diag.OutcomeOK, Code: -1, Waited: 1}
 	closed := diag.FilterKind{Filter: "f", Outcome: diag.OutcomeClosed, Code: -1}
-	for _, row := range []struct {
-		name  string
-		steps []diag.Step
-		want  map[diag.Code]diag.Confidence
-	}{
+	return []limitRow{
 		{"all work", []diag.Step{connect, kinds(works, works, works)}, nil},
 		{"wildcards refused by their code", []diag.Step{connect, kinds(refused(0xA2), refused(0xA2), works)}, map[diag.Code]diag.Confidence{"msg.wildcard_unavailable": diag.Certain}},
 		{"wildcards refused", []diag.Step{connect, kinds(refused(0x80), refused(0x80), works)}, map[diag.Code]diag.Confidence{"msg.wildcard_unavailable": diag.Likely}},
@@ -147,13 +171,5 @@ func TestFilterKindLookAlikes(t *testing.T) {
 		{"shared denied by a rule", []diag.Step{connect, kinds(works, works, refused(0x87))}, nil},
 		{"not tried", []diag.Step{connect, kinds(works, works, diag.FilterKind{Code: -1})}, nil},
 		{"not looked for", []diag.Step{connect}, nil},
-	} {
-		got := map[diag.Code]diag.Confidence{}
-		for _, f := range diag.Conclude(diag.NewView(broker(diag.SchemeMQTT), diag.PlanOptions{}, row.steps), All).Findings {
-			got[f.Code] = f.Confidence
-		}
-		if len(got) != len(row.want) || !maps.Equal(got, row.want) && len(got) > 0 {
-			t.Errorf("%s: concludes %v, want %v", row.name, got, row.want)
-		}
 	}
 }

@@ -71,6 +71,23 @@ func someLost(v *diag.View) (diag.Finding, bool) {
 	return diag.Finding{}, false
 }
 
+// noSingleLost excludes a loss now and then where no burst was measured: by single messages that all came, or of which none did,
+// and by those to a client that was there.
+func noSingleLost(v *diag.View) diag.Verdict {
+	for _, s := range recounts(v) {
+		switch total := len(s.Seen.Messages); {
+		case total > 0 && s.Seen.Arrived() == 0:
+			return diag.Excluded(diag.N("because.none_arrived", "total", strconv.Itoa(total)))
+		case total > 0 && s.Seen.Arrived() == total:
+			return diag.Excluded(diag.N("because.all_singles_arrived", "total", strconv.Itoa(total)))
+		}
+	}
+	if s, ok := keptSession(v); ok && s.Seen.Live != nil && s.Seen.Live.Sent > 0 && s.Seen.Live.Arrived >= s.Seen.Live.Sent {
+		return diag.Excluded(diag.N("because.live_arrived", "count", strconv.Itoa(s.Seen.Live.Arrived)))
+	}
+	return diag.Open()
+}
+
 // someDoubled needs copies of a message that one subscription alone matches, or that the user's own filters match together.
 func someDoubled(v *diag.View) (diag.Finding, bool) {
 	for _, s := range recounts(v) {
@@ -115,5 +132,5 @@ func allSlow(v *diag.View) diag.Verdict {
 		fastest, _ := s.Seen.Slow()
 		return diag.Excluded(diag.N("because.single_soon", "duration", diag.FormatMS(fastest)+" ms"))
 	}
-	return diag.Open()
+	return diag.Excluded(diag.N("because.none_arrived", "total", strconv.Itoa(len(seen[0].Seen.Messages))))
 }

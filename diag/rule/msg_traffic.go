@@ -340,7 +340,7 @@ func messagesLost(v *diag.View) diag.Verdict {
 	}
 	switch {
 	case !ok:
-		return diag.Open()
+		return noSingleLost(v)
 	case !faulty:
 		return diag.Excluded(diag.N("because.burst_whole"))
 	}

@@ -24,6 +24,9 @@ func mtuBlackhole(v *diag.View) diag.Verdict {
 		if s, worked := workedLarge(v); worked {
 			return diag.Excluded(diag.N("because.large_passed", "check", string(s.Check)))
 		}
+		if c, ok := askedConnect(v); ok && c.Seen.Outcome.Ended() {
+			return diag.Excluded(diag.N("because.connection_ended")) // what is lost leaves the connection as it is
+		}
 		return diag.Open()
 	}
 	small := attempts(v, diag.PurposeSmallSegments)

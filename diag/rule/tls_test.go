@@ -315,9 +315,82 @@ var tlsRuleCases = []tlsRuleCase{
 	{name: "MQTT under an ALPN name alone", root: "tls.alpn_required",
 		steps: []diag.Step{handshake(broker, nil), connect(func(c *diag.MQTTConnect) { c.Outcome, c.Code = diag.OutcomeSilent, -1 }),
 			connack(diag.SchemeMQTTS, diag.PurposeALPN, "tls.alpn", "mqtt", nil)}, ruledOut: []diag.Code{"mqtt.no_connack"}},
+	{name: "MQTT under an ALPN name alone, and no web server", root: "tls.alpn_required",
+		steps: []diag.Step{handshake(broker, nil), connect(func(c *diag.MQTTConnect) { c.Outcome, c.Code = diag.OutcomeClosed, -1 }),
+			connack(diag.SchemeMQTTS, diag.PurposeALPN, "tls.alpn", "mqtt", nil),
+			connack(diag.SchemeWSS, diag.PurposeWebSocket, "peer.transports", "wss", func(a *diag.Attempt) {
+				a.MQTT, a.WS = nil, &diag.WSUpgrade{Outcome: diag.OutcomeClosed}
+			})}, ruledOut: []diag.Code{"ws.expected", "mqtt.closed_without_connack"}},
+	{name: "plain broker on the TLS port that waits for the client", root: "tls.plaintext_peer",
+		steps:    []diag.Step{failed(diag.OutcomeClosed, nil), connack(diag.SchemeMQTT, diag.PurposePlain, "peer.transports", "mqtt", nil), listened(diag.OutcomeSilent)},
+		ruledOut: []diag.Code{"tcp.closed_on_accept"}},
+	{name: "plain to a TLS broker that is no web server", url: "mqtt://broker.example.com:8883", root: "tls.required",
+		steps: []diag.Step{connect(func(c *diag.MQTTConnect) { c.Transport, c.Outcome, c.Code = diag.SchemeMQTT, diag.OutcomeClosed, -1 }),
+			connack(diag.SchemeMQTTS, diag.PurposeTLS, "peer.transports", "mqtts", nil), listened(diag.OutcomeSilent),
+			connack(diag.SchemeWS, diag.PurposeWebSocket, "peer.transports", "ws", func(a *diag.Attempt) { a.MQTT, a.WS = nil, &diag.WSUpgrade{Outcome: diag.OutcomeClosed} })},
+		ruledOut: []diag.Code{"tcp.closed_on_accept", "ws.expected"}},
+	{name: "an inspecting firewall whose authority this machine trusts", root: "tls.intercepted", severity: diag.SeverityWarning,
+		steps:    []diag.Step{handshake(broker, func(h *diag.TLSHandshake) { h.Chain[0].Issuer = "CN=FG100E,O=Fortinet,C=US" }), connect(nil)},
+		ruledOut: []diag.Code{"tls.unknown_ca", "tls.wrong_ca", "tls.self_signed"}},
+	{name: "not yet valid", root: "tls.cert_not_yet_valid", confidence: diag.Certain,
+		steps: []diag.Step{handshake(broker, notYet), connect(nil)}, ruledOut: []diag.Code{"tls.clock_skew", "tls.cert_expired"}},
+	{name: "not yet valid by a clock that another one contradicts", root: "tls.clock_skew", confidence: diag.Likely,
+		steps: []diag.Step{handshake(broker, notYet), upgradeSaying(at.AddDate(0, 0, 10)), connect(nil)}, ruledOut: []diag.Code{"tls.cert_not_yet_valid"}},
+	{name: "the wrong name, and the same certificate without one", root: "tls.hostname_mismatch",
+		steps: []diag.Step{handshake(broker, func(h *diag.TLSHandshake) { h.Trust.NameOK = false }), connect(nil),
+			connack(diag.SchemeMQTTS, diag.PurposeNoSNI, "tls.without_sni", "", nil)}, ruledOut: []diag.Code{"tls.sni_required"}},
+	{name: "for clients alone", root: "tls.key_usage",
+		steps:    []diag.Step{handshake(broker, func(h *diag.TLSHandshake) { h.Chain[0].HasEKU, h.Chain[0].ServerAuth = true, false }), connect(nil)},
+		ruledOut: []diag.Code{"tls.unknown_ca", "tls.hostname_mismatch"}},
+	{name: "revoked", root: "tls.revoked", steps: []diag.Step{handshake(broker, nil), asked("revoked"), connect(nil)},
+		ruledOut: []diag.Code{"tls.cert_expired", "tls.unknown_ca"}},
+	{name: "not revoked", root: "", steps: []diag.Step{handshake(broker, nil), asked("good"), connect(nil)}},
+	{name: "the issuer does not know", root: "", steps: []diag.Step{handshake(broker, nil), asked("unknown"), connect(nil)}},
+	{name: "revoked by a stapled status", root: "tls.revoked",
+		steps: []diag.Step{handshake(broker, func(h *diag.TLSHandshake) { h.OCSPStaple = "revoked" }), connect(nil)}},
+	{name: "client certificate refused after the handshake", root: "tls.client_cert_rejected", confidence: diag.Certain,
+		steps: []diag.Step{deviceCert(true), handshake(broker, func(h *diag.TLSHandshake) { h.CertRequested, h.ClientCertSent = true, true }),
+			connect(func(c *diag.MQTTConnect) {
+				c.Outcome, c.Code, c.Alert = diag.OutcomeClosed, -1, alert(48, "unknown_ca")
+			})},
+		ruledOut: []diag.Code{"tls.client_cert_required", "tls.client_key_mismatch", "mqtt.closed_without_connack"}},
+	{name: "a key of 1024 bits", root: "tls.weak_key", severity: diag.SeverityWarning,
+		steps:    []diag.Step{handshake(broker, func(h *diag.TLSHandshake) { h.Chain[0].KeyAlgorithm, h.Chain[0].KeyBits = "RSA", 1024 }), connect(nil)},
+		ruledOut: []diag.Code{"tls.weak_signature"}},
+	{name: "a signature with SHA-1", root: "tls.weak_signature", severity: diag.SeverityCritical,
+		steps:    []diag.Step{handshake(broker, func(h *diag.TLSHandshake) { h.Chain[0].Signature = "SHA1-RSA" }), connect(nil)},
+		ruledOut: []diag.Code{"tls.weak_key"}},
+	{name: "TLS 1.0 beside TLS 1.3", root: "tls.legacy_versions_enabled", severity: diag.SeverityWarning,
+		steps:    []diag.Step{handshake(broker, nil), taken("TLS 1.0", true), taken("TLS 1.2", true), taken("TLS 1.3", true), connect(nil)},
+		ruledOut: []diag.Code{"tls.version_unsupported"}},
+	{name: "TLS 1.2 beside TLS 1.3", root: "", steps: []diag.Step{handshake(broker, nil), taken("TLS 1.0", false), taken("TLS 1.2", true), taken("TLS 1.3", true), connect(nil)}},
+	{name: "a device that is too old for it", root: "", also: []diag.Code{"tls.device_incompatible"},
+		steps: []diag.Step{handshake(broker, nil), connack(diag.SchemeMQTTS, diag.PurposeNoSNI, "tls.without_sni", "", nil), connect(nil),
+			step("tls.devices", broker, &diag.DeviceSimulation{Address: broker, Results: []diag.DeviceResult{{Device: "Android 4", Why: "version", Newest: "TLS 1.0"}, {Device: "Node 20", OK: true}}})}},
 	{name: "no answer under any ALPN name", root: "mqtt.no_connack",
 		steps: []diag.Step{handshake(broker, nil), connect(func(c *diag.MQTTConnect) { c.Outcome, c.Code = diag.OutcomeSilent, -1 }),
 			connack(diag.SchemeMQTTS, diag.PurposeALPN, "tls.alpn", "mqtt", func(a *diag.Attempt) { a.MQTT.Outcome, a.MQTT.Code = diag.OutcomeSilent, -1 })}},
+}
+
+func notYet(h *diag.TLSHandshake) {
+	h.Chain[0].NotBefore = at.AddDate(0, 0, 5)
+	h.Trust.PathNow = false
+}
+
+// listened is a connection to the asked port on which nothing was sent.
+func listened(how diag.Outcome) diag.Step {
+	return step("peer.listen", "", &diag.PeerAnswer{Purpose: diag.PurposeListen, Address: broker, Sent: "nothing", Outcome: how})
+}
+
+// asked is what the issuer says of the served certificate.
+func asked(status string) diag.Step {
+	return step("tls.revocation", broker, &diag.Revocation{Address: broker, Method: "ocsp", Outcome: diag.OutcomeOK, Status: status})
+}
+
+// deviceCert is the user's own certificate, without fault.
+func deviceCert(matches bool) diag.Step {
+	return step("tls.client_cert", "", &diag.ClientCert{Now: at, KeyMatches: matches, ClientAuth: true,
+		Chain: []diag.CertFact{{Subject: "CN=device", NotBefore: at.AddDate(-1, 0, 0), NotAfter: at.AddDate(1, 0, 0)}}})
 }
 
 func privateCA(h *diag.TLSHandshake) {
