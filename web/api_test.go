@@ -106,6 +106,24 @@ func TestLimitsOnRunsAtOnce(t *testing.T) {
 	await(t, "a place is free again", func() bool { return from("192.0.2.3").status == http.StatusAccepted })
 }
 
+// Many who sign in come from one address: each has places of his own, wherever he sits.
+func TestLimitsOfThoseWhoSignIn(t *testing.T) {
+	g := newGate()
+	c := basicConfig(t)
+	c.MaxPerClient, c.MaxConsolesPer = 1, 1
+	s := startServer(t, c, testEngine(guard.Laptop, g.probe("mqtt.test")))
+	defer close(g.leave)
+	for _, name := range []string{"ada", "bob"} {
+		desk, elsewhere := newBrowser(s), newBrowser(s)
+		desk.signIn(name)
+		elsewhere.signIn(name)
+		desk.start(plainRun)
+		elsewhere.do("POST", "/api/v1/runs", plainRun).wantError(http.StatusTooManyRequests, "too_many_runs_client")
+		desk.do("POST", "/api/v1/console", `{"target":{"url":"mqtt://broker.test"}}`).want(http.StatusCreated)
+		elsewhere.do("POST", "/api/v1/console", `{"target":{"url":"mqtt://broker.test"}}`).wantError(http.StatusTooManyRequests, "too_many_consoles_client")
+	}
+}
+
 func TestCancelEndsTheRun(t *testing.T) {
 	g := newGate()
 	s := startServer(t, testConfig(t), testEngine(guard.Laptop, passing("dns.test"), g.probe("mqtt.test", "dns.test")))

@@ -40,7 +40,7 @@ type Config struct {
 	MaxRuns        int
 	MaxPerClient   int
 	MaxConsoles    int           // consoles at once in all
-	MaxConsolesPer int           // of them for each client address
+	MaxConsolesPer int           // of them for each person who is signed in, or client address
 	MaxRelays      int           // connections of all consoles
 	ConsoleIdle    time.Duration // a console ends that has had no connection for so long
 	Retention      time.Duration
@@ -91,9 +91,9 @@ func ParseConfig(args []string, getenv func(string) string, out io.Writer) (Conf
 	fs.Var(publicURL{&c.PublicURL}, "public-url", "`address` under which people reach this server, such as https://mqtt.example.com")
 	fs.Var((*prefixes)(&c.TrustedProxies), "trusted-proxies", "`networks` of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed")
 	fs.IntVar(&c.MaxRuns, "max-runs", c.MaxRuns, "runs at once in all")
-	fs.IntVar(&c.MaxPerClient, "max-runs-per-client", c.MaxPerClient, "runs at once for each client address")
+	fs.IntVar(&c.MaxPerClient, "max-runs-per-client", c.MaxPerClient, "runs at once for each person who is signed in, or else client address")
 	fs.IntVar(&c.MaxConsoles, "max-consoles", c.MaxConsoles, "consoles at once in all; each keeps up to 6 MB of what passed")
-	fs.IntVar(&c.MaxConsolesPer, "max-consoles-per-client", c.MaxConsolesPer, "consoles at once for each client address")
+	fs.IntVar(&c.MaxConsolesPer, "max-consoles-per-client", c.MaxConsolesPer, "consoles at once for each person who is signed in, or else client address")
 	fs.IntVar(&c.MaxRelays, "max-relays", c.MaxRelays, "connections of all consoles at once")
 	fs.Var((*days)(&c.ConsoleIdle), "console-idle", "how long a console stays without a connection, such as 30m")
 	fs.Var((*days)(&c.Retention), "retention", "how long reports are kept, such as 30d or 12h")

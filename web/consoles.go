@@ -112,7 +112,7 @@ func (m *Consoles) Open(ctx context.Context, by handlers.Actor, o handlers.Conso
 	if err := m.engine.judge(target, diag.PlanOptions{}); err != nil {
 		return handlers.OpenedConsole{}, err
 	}
-	release, err := m.places.take(ctx, by.Addr)
+	release, err := m.places.take(ctx, by)
 	if err != nil {
 		return handlers.OpenedConsole{}, err
 	}

@@ -16,7 +16,7 @@ func (m *Runs) Import(ctx context.Context, by handlers.Actor, r diag.Report) (ha
 	r.ID, r.ImportedAt, r.ExpiresAt = id, now, now.Add(m.limits().Retention)
 	header := r
 	header.Steps, header.Findings, header.RootCause, header.RuledOut, header.State = nil, nil, nil, nil, diag.StateRunning
-	if err := m.store.Create(ctx, header, ownerOf(by, token), m.room(by.Addr)); err != nil {
+	if err := m.store.Create(ctx, header, ownerOf(by, token), m.room(by.Person.ID, by.Addr)); err != nil {
 		return handlers.Started{}, m.busy(err)
 	}
 	if err := m.store.Append(ctx, id, []diag.Event{{Seq: 1, Type: diag.EventRunFinished, At: now, Report: &r}}); err != nil {

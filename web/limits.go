@@ -19,12 +19,12 @@ type places struct {
 
 	mu     sync.Mutex
 	taken  int
-	client map[netip.Prefix]int
+	client map[string]int
 	left   []string // places that the archive still has
 }
 
 func newPlaces(crew archive.Crew, inAll, perClient int) *places {
-	p := &places{crew: crew, client: map[netip.Prefix]int{}}
+	p := &places{crew: crew, client: map[string]int{}}
 	p.limit(inAll, perClient)
 	return p
 }
@@ -52,15 +52,15 @@ func (p *places) busy(perClient bool) error {
 
 // take reserves a place for a client, or says why there is none. What it returns gives the place back here at once, and at the
 // archive with the next call of settle.
-func (p *places) take(ctx context.Context, addr netip.Addr) (release func(), err error) {
-	who := clientOf(addr)
+func (p *places) take(ctx context.Context, by handlers.Actor) (release func(), err error) {
+	who := clientOf(by.Person.ID, by.Addr)
 	if err := p.takeHere(who); err != nil {
 		return nil, err
 	}
 	id := newID()
 	if p.crew != nil {
 		_ = p.settle(ctx) // tried again later
-		err := p.crew.Take(ctx, "console", id, archive.Room{Client: who.String(), InAll: int(p.inAll.Load()), PerClient: int(p.perClient.Load())})
+		err := p.crew.Take(ctx, "console", id, archive.Room{Client: who, InAll: int(p.inAll.Load()), PerClient: int(p.perClient.Load())})
 		if err != nil {
 			p.leaveHere(who, "")
 			var full *archive.Full
@@ -73,7 +73,7 @@ func (p *places) take(ctx context.Context, addr netip.Addr) (release func(), err
 	return sync.OnceFunc(func() { p.leaveHere(who, id) }), nil
 }
 
-func (p *places) takeHere(who netip.Prefix) error {
+func (p *places) takeHere(who string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -87,7 +87,7 @@ func (p *places) takeHere(who netip.Prefix) error {
 	return nil
 }
 
-func (p *places) leaveHere(who netip.Prefix, id string) {
+func (p *places) leaveHere(who, id string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.taken--
@@ -117,9 +117,9 @@ func (p *places) settle(ctx context.Context) error {
 	return err
 }
 
-// room is the limit that a run of this client is under.
-func (m *Runs) room(addr netip.Addr) archive.Room {
-	return archive.Room{Client: clientOf(addr).String(), InAll: m.limits().MaxRuns, PerClient: m.limits().MaxPerClient}
+// room is the limit that a run of this person, or from this address, is under.
+func (m *Runs) room(person string, addr netip.Addr) archive.Room {
+	return archive.Room{Client: clientOf(person, addr), InAll: m.limits().MaxRuns, PerClient: m.limits().MaxPerClient}
 }
 
 // busy puts an archive that is full into the words of package handlers; other errors stay.
@@ -136,8 +136,12 @@ func (m *Runs) busy(err error) error {
 	return &handlers.Busy{RetryAfter: retryAfter, PerClient: full.PerClient, Limit: limit}
 }
 
-// clientOf is what counts as one client: an IPv4 address, or an IPv6 network of the size that one customer gets.
-func clientOf(addr netip.Addr) netip.Prefix {
+// clientOf is what counts as one client: somebody who is signed in, wherever he sits, since a whole helpdesk may come from one
+// address; else an IPv4 address, or an IPv6 network of the size that one customer gets.
+func clientOf(person string, addr netip.Addr) string {
+	if person != "" {
+		return "person " + person
+	}
 	addr = addr.Unmap()
 	bits := 32
 	if addr.Is6() {
@@ -145,7 +149,7 @@ func clientOf(addr netip.Addr) netip.Prefix {
 	}
 	p, err := addr.WithZone("").Prefix(bits)
 	if err != nil {
-		return netip.Prefix{}
+		return ""
 	}
-	return p
+	return p.String()
 }

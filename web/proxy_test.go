@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"net/url"
 	"testing"
+
+	"mqttdoctor/handlers"
 )
 
 func mustPrefixes(t *testing.T, s string) []netip.Prefix {
@@ -63,19 +65,20 @@ func TestSecure(t *testing.T) {
 
 func TestOneIPv6NetworkIsOneClient(t *testing.T) {
 	p := newPlaces(nil, 10, 1)
-	release, err := p.take(t.Context(), netip.MustParseAddr("2001:db8::1"))
+	from := func(addr string) handlers.Actor { return handlers.Actor{Addr: netip.MustParseAddr(addr)} }
+	release, err := p.take(t.Context(), from("2001:db8::1"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.take(t.Context(), netip.MustParseAddr("2001:db8::ffff")); err == nil {
+	if _, err := p.take(t.Context(), from("2001:db8::ffff")); err == nil {
 		t.Error("another address of the same network is another client")
 	}
-	if _, err := p.take(t.Context(), netip.MustParseAddr("2001:db8:0:1::1")); err != nil {
+	if _, err := p.take(t.Context(), from("2001:db8:0:1::1")); err != nil {
 		t.Error(err)
 	}
 	release()
 	release() // twice does no harm
-	if _, err := p.take(t.Context(), netip.MustParseAddr("2001:db8::2")); err != nil {
+	if _, err := p.take(t.Context(), from("2001:db8::2")); err != nil {
 		t.Error(err)
 	}
 	if p.taken != 2 {

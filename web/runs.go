@@ -139,7 +139,7 @@ func (m *Runs) start(ctx context.Context, id string, owner archive.Owner, addr n
 			ExpiresAt: now.Add(plan.Options.Watch + m.limits().Retention), Lang: in.Lang, Target: plan.Target.Public(), Plan: plan.Options,
 			TimeoutS: plan.Options.Timeout.Seconds(), WatchS: int(plan.Options.Watch / time.Second), Checks: plan.IDs(),
 			Vantage: m.engine.Vantage}}
-	if err := m.store.Create(ctx, r.header, r.owner, m.room(addr)); err != nil {
+	if err := m.store.Create(ctx, r.header, r.owner, m.room(owner.Person, addr)); err != nil {
 		cancel(nil)
 		m.all.Done()
 		return m.busy(err)

@@ -104,7 +104,7 @@ type Run struct {
 
 // Room is a limit. The zero value lets everything in.
 type Room struct {
-	Client           string // whom a place counts for: an address, or a network
+	Client           string // whom a place counts for: a person, an address, or a network
 	InAll, PerClient int    // 0: no limit
 }
 
