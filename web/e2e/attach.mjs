@@ -24,7 +24,8 @@ async function message(page, topic, payload, packets = 6) {
   await page.locator("#publish-topic").fill(topic);
   await page.locator("#publish-payload").fill(payload);
   await page.locator("#publish-now").click();
-  await page.waitForSelector(".message-row.is-in");
+  await page.locator("#tab-messages").click();
+  await page.waitForSelector(`.message-row.is-in:has-text("${payload}")`);
   await page.locator("#tab-packets").click();
   await page.waitForSelector('.packet-row:has-text("SUBACK")');
   await page.waitForFunction((n) => document.querySelectorAll(".packet-row").length >= n, packets);
