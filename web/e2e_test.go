@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/json"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,10 +26,14 @@ type e2eConfig struct {
 	Chromium string `json:"chromium"`
 	Modules  string `json:"modules"`
 	// Silent accepts connections and says nothing; Broker wants a password, which is not Password; Open lets anybody in.
-	Silent   string `json:"silent"`
-	Broker   string `json:"broker"`
-	Open     string `json:"open"`
-	OpenWS   string `json:"open_ws"`
+	Silent string `json:"silent"`
+	Broker string `json:"broker"`
+	Open   string `json:"open"`
+	OpenWS string `json:"open_ws"`
+	// Restart is a broker like Open of which POST to Control+"/down" and "/up" make an end and a new beginning; empty: the
+	// script has no use for it.
+	Restart  string `json:"restart"`
+	Control  string `json:"control"`
 	Username string `json:"username"`
 	Password string `json:"password"`
 	// Provider is the issuer that people sign in with; empty: they do not.
@@ -61,6 +67,20 @@ func startE2EWith(t *testing.T, c Config) (*testServer, Config, e2eConfig) {
 	return s, c, e2eConfig{Base: s.base, Chromium: chromium, Modules: modules, Silent: diagtest.Peer(t, diagtest.Silent).URL("mqtt"),
 		Broker: broker.MQTT, Open: open.MQTT, OpenWS: open.WS, Username: "meter", Password: e2ePassword,
 		State: filepath.Join(t.TempDir(), "state.json"), Shots: os.Getenv("MQTTDOCTOR_E2E_SHOTS")}
+}
+
+// control lets a script end and start a broker.
+func control(t *testing.T, b *diagtest.Broker) string {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /down", func(http.ResponseWriter, *http.Request) { b.Down() })
+	mux.HandleFunc("POST /up", func(w http.ResponseWriter, _ *http.Request) {
+		if err := b.Up(); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s.URL
 }
 
 // node runs a script of e2e/ to its end.
@@ -136,6 +156,8 @@ func TestBrowserFirefox(t *testing.T) {
 // The console: through the server and directly, what goes wrong, and what a page must not do with secrets.
 func TestBrowserConsole(t *testing.T) {
 	s, _, e2e := startE2E(t)
+	restart := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt"}})
+	e2e.Restart, e2e.Control = restart.MQTT, control(t, restart)
 	e2e.node(t, "console.mjs")
 	if strings.Contains(s.log.String(), e2ePassword) {
 		t.Error("the password is in the log")

@@ -36,6 +36,11 @@ type Broker struct {
 	Versions []string
 	// Log returns what the broker has printed so far; nil for a broker that runs inside the test.
 	Log func() string
+	// Down ends the broker, which tells its clients nothing but that their connections are over, and Up starts it anew on the
+	// same ports, with an empty memory, and returns when it answers. Nil for a broker that cannot. They are not for use by
+	// several goroutines at once.
+	Down func()
+	Up   func() error
 }
 
 // URLs lists the listeners that there are, in the order mqtt, mqtts, ws, wss.

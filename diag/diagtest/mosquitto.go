@@ -74,7 +74,13 @@ func startMosquitto(t testing.TB, program string, o MosquittoOptions) (*Broker, 
 	config := o.config(t, dir, b)
 	path := writeFile(t, dir, "mosquitto.conf", config)
 	p := startProcess(t, "mosquitto", dir, o.Netns, exec.Command(program, "-c", path))
-	t.Cleanup(p.stop)
+	b.Down = func() {
+		if p != nil {
+			p.stop()
+			p = nil
+		}
+	}
+	t.Cleanup(b.Down)
 	b.Log = p.log
 	urls := b.URLs()
 	if o.ClientCA != nil || b.CA == nil {
@@ -83,6 +89,13 @@ func startMosquitto(t testing.TB, program string, o MosquittoOptions) (*Broker, 
 	}
 	if err := awaitMQTT(10*time.Second, p.alive, o.Netns, urls...); err != nil {
 		return nil, fmt.Errorf("mosquitto: %w\n%s", err, p.log())
+	}
+	b.Up = func() error {
+		if p != nil {
+			return nil
+		}
+		p = startProcess(t, "mosquitto", dir, o.Netns, exec.Command(program, "-c", path))
+		return awaitMQTT(10*time.Second, p.alive, o.Netns, urls...)
 	}
 	return b, nil
 }

@@ -28,27 +28,10 @@ async function publish(page, topic, payload, qos = "1") {
   await page.locator("#publish-now").click();
 }
 
-// A door in front of a broker, which can be shut as a broker that restarts is.
-async function door(url) {
-  const { hostname, port } = new URL(url.replace(/^\w+:/, "http:"));
-  const through = new Set();
-  const server = net.createServer((client) => {
-    const broker = net.connect(Number(port), hostname);
-    for (const [a, b] of [[client, broker], [broker, client]]) {
-      through.add(a);
-      a.pipe(b);
-      a.on("error", () => {});
-      a.on("close", () => { through.delete(a); b.destroy(); });
-    }
-  });
-  const listen = (on) => new Promise((done) => server.listen(on, "127.0.0.1", done));
-  await listen(0);
-  const own = server.address().port;
-  return {
-    url: url.replace(/:\d+/, `:${own}`),
-    shut: () => new Promise((done) => { server.close(done); for (const s of through) s.destroy(); }),
-    reopen: () => listen(own),
-  };
+// broker ends the broker that may be restarted ("down"), or starts it anew ("up").
+async function broker(what) {
+  const response = await fetch(`${config.control}/${what}`, { method: "POST" });
+  assert.ok(response.ok, await response.text());
 }
 
 // A broker that answers a SUBSCRIBE with so many messages, as fast as they are taken.
@@ -87,8 +70,7 @@ const page = await open({ expected: [400] });
 await page.goto(config.base + "/console");
 await page.locator("#connect-now").click();
 assert.ok(await page.locator('[id="error-target.url"]').isVisible(), "an empty address is named beside its field");
-const gate = await door(config.open);
-await connect(page, gate.url);
+await connect(page, config.restart);
 await page.waitForSelector(at("connected"));
 assert.match(await status(page), /through this server with MQTT 5/);
 assert.equal(await page.locator("#connect-card").getAttribute("open"), null, "the form folds away");
@@ -163,7 +145,7 @@ await page.locator("#publish-payload").fill("it's 23°");
 await page.waitForFunction(() => document.getElementById("copy-as-text").textContent.includes("23°"));
 const [command] = await page.locator("#copy-as-text").allTextContents();
 try {
-  await promisify(execFile)("sh", ["-c", command]); // the door lives in this process
+  await promisify(execFile)("sh", ["-c", command])
   await page.waitForSelector(".message-row.is-in:has-text(\"it's 23°\")");
 } catch (error) {
   if (error.code !== 127) throw error; // there is no mosquitto_pub here; what shells make of the line is tested apart
@@ -214,20 +196,40 @@ await page.locator("#packets-pcapng").click();
 assert.equal((await downloading).suggestedFilename(), "mqttdoctor-trace.pcapng");
 await page.locator("#tab-messages").click();
 
-// The broker restarts: attempts are shown as they happen, and the subscription is there again.
-await gate.shut();
+// The broker restarts: attempts are shown as they happen, each with its reason and the wait before it, and the subscriptions
+// are there again, which the broker has forgotten.
+const came = async (count) => page.waitForFunction((n) => document.querySelectorAll(".message-row.is-in").length === n, count);
+await subscribe(page, "second/#");
+await page.waitForFunction(() => document.querySelectorAll(".sub.is-granted").length === 2);
+await broker("down");
 await page.waitForSelector(at("waiting"));
 assert.match(await status(page), /Attempt 2 follows/);
 await page.waitForFunction(() => /Attempt 3 follows/.test(document.getElementById("console-status").textContent));
 assert.match(await page.textContent("#console-problem"), /refused the connection/);
+const attempts = (await page.locator("#attempts li").allTextContents()).map(squeeze);
+const waits = attempts.map((line) => /^[\d:.]+ ?(.+?) Attempt (\d) follows in ([\d.]+) (m?s)\.$/.exec(line)).filter(Boolean);
+assert.deepEqual(waits.map(([, , n]) => n), ["2", "3"], attempts.join("\n"));
+assert.match(waits[0][1], /The broker (closed|reset) the connection/);
+assert.match(waits[1][1], /refused the connection/);
+const [first, second] = waits.map(([, , , wait, unit]) => Number(wait) * (unit === "s" ? 1000 : 1));
+assert.ok(second > first, "the second wait is longer");
+assert.equal(await page.locator(".sub.is-waiting").count(), 2, "a subscription without a connection is not called granted");
 await seen(page, "waiting for the next attempt");
-await gate.reopen();
+await broker("up");
+await page.waitForSelector(at("connected")); // by itself
+await page.waitForFunction(() => document.querySelectorAll(".sub.is-granted").length === 2);
+await publish(page, "site/1/temp", "22");
+await came(3);
+await publish(page, "second/1", "again");
+await came(4);
+await broker("down");
+await page.waitForSelector(at("waiting"));
+await broker("up");
 await page.locator("#retry-now").click();
 await page.waitForSelector(at("connected"));
-await page.waitForSelector(".sub.is-granted");
-await publish(page, "site/1/temp", "22");
-await page.waitForFunction(() => document.querySelectorAll(".message-row.is-in").length === 3);
-assert.ok((await page.locator("#attempts li").count()) >= 5);
+await page.waitForFunction(() => document.querySelectorAll(".sub.is-granted").length === 2);
+await publish(page, "site/1/temp", "23");
+await came(5);
 await page.locator("#disconnect").click();
 await page.waitForSelector(at("idle"));
 
@@ -303,7 +305,7 @@ await denied.locator("#disconnect").click();
 
 // A burst: every message arrives and is counted, the page draws few of them, and goes on answering.
 const burst = 50_000;
-const broker = await torrent(burst);
+const flood = await torrent(burst);
 await denied.evaluate(() => {
   let last = performance.now();
   window.longest = 0;
@@ -315,7 +317,7 @@ await denied.evaluate(() => {
 });
 await field(denied, "target.protocol").selectOption("5");
 const begun = Date.now();
-await connect(denied, broker.url);
+await connect(denied, flood.url);
 await denied.waitForFunction((n) => document.getElementById("count-messages").textContent === n, burst.toLocaleString("en"), { timeout: 60000 });
 console.log(`${burst} messages in ${Date.now() - begun} ms, the page away for ${Math.round(await denied.evaluate(() => window.longest))} ms at most`);
 assert.ok(await denied.locator("#messages-note").isHidden(), "nothing was dropped");
@@ -326,17 +328,17 @@ await denied.locator("#search").fill("");
 await denied.locator("#tab-topics").click();
 await denied.waitForFunction(() => document.getElementById("count-topics").textContent === "100");
 await denied.locator("#disconnect").click();
-broker.close();
+flood.close();
 
 // What a first page does not show, in Chinese: the fault of a connection, saved connections, the command.
 const chinese = await open({ locale: "zh-CN" });
 await chinese.goto(config.base + "/console");
 await chinese.locator("#saved > summary").click();
 await chinese.locator("#saved-name").fill("一号");
-await field(chinese, "target.url").fill(gate.url);
+await field(chinese, "target.url").fill(config.restart);
 await chinese.locator("#saved-save").click();
-await gate.shut();
-await connect(chinese, gate.url);
+await broker("down");
+await connect(chinese, config.restart);
 await chinese.waitForSelector(at("ended"));
 assert.match(await chinese.textContent("#console-problem"), /拒绝/);
 await chinese.locator("#copy-as > summary").click();
