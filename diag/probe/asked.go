@@ -9,20 +9,22 @@ import (
 
 // The checks of the asked path, in order.
 const (
-	checkResolve   diag.ProbeID = "dns.resolve"
-	checkTCP       diag.ProbeID = "tcp.connect"
-	checkTLS       diag.ProbeID = "tls.handshake"
-	checkWS        diag.ProbeID = "ws.upgrade"
-	checkMQTT      diag.ProbeID = "mqtt.connect"
-	checkOlder     diag.ProbeID = "mqtt.connect_older"
-	checkVersions  diag.ProbeID = "mqtt.versions"
-	checkSubscribe diag.ProbeID = "msg.subscribe"
-	checkRoundTrip diag.ProbeID = "msg.roundtrip"
-	checkQoS2      diag.ProbeID = "msg.roundtrip_qos2"
-	checkPublish   diag.ProbeID = "msg.publish"
-	checkAlone     diag.ProbeID = "msg.alone"
-	checkListen    diag.ProbeID = "peer.listen"
-	checkListenOn  diag.ProbeID = "peer.listen_on"
+	checkResolve    diag.ProbeID = "dns.resolve"
+	checkTCP        diag.ProbeID = "tcp.connect"
+	checkTLS        diag.ProbeID = "tls.handshake"
+	checkWS         diag.ProbeID = "ws.upgrade"
+	checkMQTT       diag.ProbeID = "mqtt.connect"
+	checkOlder      diag.ProbeID = "mqtt.connect_older"
+	checkVersions   diag.ProbeID = "mqtt.versions"
+	checkSubscribe  diag.ProbeID = "msg.subscribe"
+	checkRoundTrip  diag.ProbeID = "msg.roundtrip"
+	checkQoS2       diag.ProbeID = "msg.roundtrip_qos2"
+	checkPublish    diag.ProbeID = "msg.publish"
+	checkAlone      diag.ProbeID = "msg.alone"
+	checkTransports diag.ProbeID = "peer.transports"
+	checkPeerMQTT   diag.ProbeID = "peer.mqtt"
+	checkListen     diag.ProbeID = "peer.listen"
+	checkListenOn   diag.ProbeID = "peer.listen_on"
 )
 
 // askedChain lists the asked path's checks that make one step per address, for the target's scheme.

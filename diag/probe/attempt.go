@@ -15,6 +15,8 @@ func attemptResult(a *diag.Attempt) diag.Result {
 		return diag.Warned(a, diag.N("step.attempt.refused", append(args, "reason", a.MQTT.Reason)...))
 	case a.MQTT != nil:
 		return diag.Warned(a, diag.N("step.attempt.no_connack", append(args, "symbol", string(a.MQTT.Outcome))...))
+	case a.WS != nil && a.WS.Outcome == diag.OutcomeOK:
+		return diag.Passed(a, diag.N("step.attempt.upgraded", append(args, "path", a.WS.Path)...))
 	case a.WS != nil && a.WS.HTTP():
 		return diag.Warned(a, diag.N("step.attempt.http", append(args, "status", statusText(a.WS))...))
 	case a.WS != nil:

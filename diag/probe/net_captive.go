@@ -28,7 +28,7 @@ var netCaptive = diag.Probe{
 			return diag.Run()
 		case brokenAt(v) == diag.LayerDNS:
 			return diag.Skip(diag.N("skip.not_resolved"))
-		case brokenAt(v) != "" && v.Ended("tcp.ports") && v.Ended("peer.transports") && v.Ended("peer.paths"):
+		case brokenAt(v) != "" && v.Ended("tcp.ports") && v.Ended(checkPeerMQTT) && v.Ended("peer.paths"):
 			return diag.Skip(diag.N("skip.no_web_server"))
 		}
 		return diag.Wait()

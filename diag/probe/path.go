@@ -181,12 +181,17 @@ func walk(ctx context.Context, env *diag.Env, r route, upTo layer) (*diag.Attemp
 	if r.Yield {
 		yield(ctx, env, r)
 	}
+	return a, walkOn(ctx, env, r, a, conn)
+}
+
+// walkOn sends the CONNECT on a connection that walk has brought up to TLS or WebSocket, and records what comes of it in a.
+func walkOn(ctx context.Context, env *diag.Env, r route, a *diag.Attempt, conn net.Conn) *line {
 	var session mqttwire.Session
 	a.MQTT, session = connectMQTT(ctx, env, r, conn, a.TLS)
 	if session == nil {
-		return a, nil
+		return nil
 	}
-	return a, &line{Conn: conn, Session: session}
+	return &line{Conn: conn, Session: session}
 }
 
 func lineOf(conn net.Conn) *line {

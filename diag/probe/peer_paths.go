@@ -18,7 +18,7 @@ var peerPaths = diag.Probe{
 			return diag.Skip(diag.N("skip.already_clear"))
 		case ok:
 			return diag.Run() // without waiting for those that stay silent
-		case v.Ended("peer.transports"):
+		case v.Ended(checkPeerMQTT):
 			return diag.Skip(diag.N("skip.not_the_question"))
 		}
 		return diag.Wait()
@@ -55,7 +55,7 @@ var peerPaths = diag.Probe{
 // httpWithoutUpgrade is the WebSocket transport in which the listener answered HTTP and did not upgrade. A 400 to plain HTTP is
 // also what a web server says whose listener speaks TLS: it counts once that is known not to be so.
 func httpWithoutUpgrade(v *diag.View) (diag.Scheme, bool) {
-	seen := diag.SeenBy[*diag.Attempt](v, "peer.transports")
+	seen := transportsTried(v)
 	if slices.ContainsFunc(seen, func(s diag.Sight[*diag.Attempt]) bool { return s.Seen.SpeaksMQTT() }) {
 		return "", false
 	}
@@ -65,7 +65,8 @@ func httpWithoutUpgrade(v *diag.View) (diag.Scheme, bool) {
 		a := s.Seen
 		switch {
 		case a.WS == nil || !a.WS.HTTP():
-		case a.Transport.UsesTLS(), !secure && (a.WS.Status != http.StatusBadRequest || v.Ended("peer.transports")):
+		case a.WS.Outcome == diag.OutcomeOK && a.MQTT == nil: // a CONNECT is on its way
+		case a.Transport.UsesTLS(), !secure && (a.WS.Status != http.StatusBadRequest || v.Ended(checkPeerMQTT)):
 			return a.Transport, true
 		}
 	}

@@ -10,9 +10,10 @@ import (
 )
 
 // peerTransports asks the listener at the asked port what it speaks in place of what was asked: each of the other three
-// transports on a connection of its own, side by side. A wrong transport cannot be named from the connection that fails.
+// transports on a connection of its own, side by side, up to the first answer that shows it. A wrong transport cannot be named
+// from the connection that fails. [peerMQTT] goes on from there.
 var peerTransports = diag.Probe{
-	ID: "peer.transports", Layer: diag.LayerTCP, Depth: diag.DepthQuick,
+	ID: checkTransports, Layer: diag.LayerTCP, Depth: diag.DepthQuick,
 	Needs: []diag.ProbeID{checkResolve},
 	Ready: func(v *diag.View) diag.Decision {
 		return overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, transportInDoubt, true)
@@ -26,29 +27,93 @@ var peerTransports = diag.Probe{
 		}
 		return out
 	},
-	Moot:   transportKnown,
-	Budget: 12 * time.Second, // a handshake and a CONNECT of the usual time-out each
+	Moot: transportKnown,
+	// One time-out each for TLS and for the upgrade; the CONNECT in the clear takes one.
+	Budget: 12 * time.Second,
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 		address, ok := reachable(env.View)
 		scheme, isScheme := s.Value.(diag.Scheme)
 		if !ok || !isScheme {
 			return diag.Skipped(diag.N("skip.no_tcp"))
 		}
-		r := askedRoute(env.Target, address).with(purposeOf(env.Target.Scheme, scheme), string(scheme), func(r *route) {
-			r.Transport = scheme
-			if scheme.IsWebSocket() && r.WS.Path == "" {
-				r.WS.Path = "/mqtt"
-				r.WS.Subprotocols = subprotocolsFor(r.MQTT.Version)
-			}
-			// The same version for every try: a broker that does not know MQTT 5 closes without a word, and would pass for
-			// no broker at all. Every broker knows 3.1.1.
-			if env.Target.Protocol == diag.VersionAuto {
-				r.MQTT.Version = diag.Version311
-			}
-		})
-		a, l := walk(ctx, env, r, upToMQTT)
-		defer l.Close()
+		r := transportRoute(env.Target, address, scheme)
+		a, l := walk(ctx, env, r, firstAnswer(scheme))
+		if l == nil || a.MQTT != nil {
+			_ = l.Close()
+			return attemptResult(a)
+		}
+		env.Stash.Put(stashPeer+s.Name, &peerLine{route: r, attempt: a, line: l})
 		return attemptResult(a)
+	},
+}
+
+// transportRoute is the asked way in another transport.
+func transportRoute(t diag.Target, address string, scheme diag.Scheme) route {
+	return askedRoute(t, address).with(purposeOf(t.Scheme, scheme), string(scheme), func(r *route) {
+		r.Transport = scheme
+		if scheme.IsWebSocket() && r.WS.Path == "" {
+			r.WS.Path = "/mqtt"
+			r.WS.Subprotocols = subprotocolsFor(r.MQTT.Version)
+		}
+		// The same version for every try: a broker that does not know MQTT 5 closes without a word, and would pass for
+		// no broker at all. Every broker knows 3.1.1.
+		if t.Protocol == diag.VersionAuto {
+			r.MQTT.Version = diag.Version311
+		}
+	})
+}
+
+// firstAnswer is the layer at which a listener shows the transport: a ServerHello, an HTTP answer, a CONNACK.
+func firstAnswer(s diag.Scheme) layer {
+	switch {
+	case s.IsWebSocket():
+		return upToWS
+	case s.UsesTLS():
+		return upToTLS
+	}
+	return upToMQTT
+}
+
+// stashPeer is where a connection waits for peer.mqtt, by its transport.
+const stashPeer = "peer/"
+
+// peerLine is a connection that a listener has answered on in a transport that was not asked for.
+type peerLine struct {
+	route   route
+	attempt *diag.Attempt
+	line    *line
+}
+
+func (a *peerLine) Close() error { return a.line.Close() }
+
+// peerMQTT sends a CONNECT on each connection that peer.transports got an answer on. It is a step of its own: the transport is
+// named by its first answer, a round trip before anyone knows whether a broker is behind it.
+var peerMQTT = diag.Probe{
+	ID: checkPeerMQTT, Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
+	Follows: []diag.ProbeID{checkTransports},
+	Each: func(_ *diag.View, before diag.Step) diag.Decision {
+		a, ok := before.Observation.(*diag.Attempt)
+		switch {
+		case !ok:
+			return diag.Skip(diag.N("skip.before_failed", "check", string(checkTransports)))
+		case a.MQTT != nil:
+			return diag.Skip(diag.N("skip.already_clear"))
+		case before.Status != diag.StatusPassed:
+			return diag.Skip(diag.N("skip.before_failed", "check", string(checkTransports)))
+		}
+		return diag.Run()
+	},
+	Moot: transportKnown,
+	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
+		item, _ := env.Stash.Take(stashPeer + s.Name)
+		p, ok := item.(*peerLine)
+		if !ok {
+			return diag.Skipped(diag.N("skip.no_connection"))
+		}
+		a := *p.attempt // the other step keeps what it saw
+		l := walkOn(ctx, env, p.route, &a, p.line.Conn)
+		defer l.Close()
+		return attemptResult(&a)
 	},
 }
 
@@ -59,8 +124,13 @@ func transportKnown(v *diag.View) bool { return connected(v) || otherTransportKn
 // PROXY header: what the asked one would still say is of no consequence.
 func otherTransportKnown(v *diag.View) bool {
 	return slices.ContainsFunc(diag.Seen[*diag.Attempt](v), func(s diag.Sight[*diag.Attempt]) bool {
-		return (s.Step.Check == "peer.transports" || s.Step.Check == "peer.paths" || s.Step.Check == "tcp.proxy_header") && s.Seen.SpeaksMQTT()
+		return slices.Contains([]diag.ProbeID{checkTransports, checkPeerMQTT, "peer.paths", "tcp.proxy_header"}, s.Step.Check) && s.Seen.SpeaksMQTT()
 	})
+}
+
+// transportsTried lists the connections in the other transports: up to the first answer, and as far as they came.
+func transportsTried(v *diag.View) []diag.Sight[*diag.Attempt] {
+	return append(diag.SeenBy[*diag.Attempt](v, checkTransports), diag.SeenBy[*diag.Attempt](v, checkPeerMQTT)...)
 }
 
 // purposeOf says what a change of transport varies first: TLS or its absence where that differs, else WebSocket or its

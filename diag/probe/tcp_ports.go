@@ -50,7 +50,7 @@ var tcpPorts = diag.Probe{
 			return diag.Run()
 		case at != "" && !transportInDoubt(v):
 			return diag.Skip(diag.N("skip.not_the_question"))
-		case at != "" && v.Ended("peer.transports") && v.Ended("peer.paths"):
+		case at != "" && v.Ended(checkPeerMQTT) && v.Ended("peer.paths"):
 			return diag.Run()
 		}
 		// A SYN that is still unanswered when another host would long have answered: the other ports are tried beside it.

@@ -60,12 +60,12 @@ func alertIs(h *diag.TLSHandshake, numbers ...uint8) bool {
 // spokeOtherwise tells whether the look-alikes have shown what the listener speaks in place of TLS, and whether they have
 // all been asked.
 func spokeOtherwise(v *diag.View) (answered, known bool) {
-	for _, s := range diag.SeenBy[*diag.Attempt](v, "peer.transports") {
+	for _, s := range diag.SeenBy[*diag.Attempt](v, checkTransports) {
 		if a := s.Seen; !a.Transport.UsesTLS() && (a.SpeaksMQTT() || a.WS != nil && a.WS.HTTP()) {
 			return true, true
 		}
 	}
-	return false, v.Ended("peer.transports")
+	return false, v.Ended(checkTransports)
 }
 
 // doubtsOffer decides for a check that varies the ClientHello of a failed handshake: run where what failed can come from

@@ -20,7 +20,7 @@ var netRules = []diag.Rule{
 		When: captivePortal},
 	{Code: "net.cdn_in_front", Severity: diag.SeverityCritical,
 		Sources:    []string{"data/cdn_ranges.txt", "https://developers.cloudflare.com/fundamentals/reference/network-ports/"},
-		Awaits:     []diag.ProbeID{checkTCP, "tcp.ports", "peer.transports", "peer.paths"},
+		Awaits:     []diag.ProbeID{checkTCP, "tcp.ports", checkPeerMQTT, "peer.paths"},
 		LookAlikes: []diag.Code{"tcp.filtered", "tcp.refused", "mqtt.not_mqtt", "tcp.accepts_everything", "ws.upgrade_stripped"},
 		Hides: []diag.Code{"tcp.filtered", "tcp.refused", "tcp.wrong_port", "tcp.accepts_everything", "tcp.closed_on_accept", "net.firewall_rejected",
 			"mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack", "tls.handshake_timeout", "tls.handshake_closed",

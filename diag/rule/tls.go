@@ -23,6 +23,7 @@ const (
 	checkInterception diag.ProbeID = "tls.interception"
 	checkDevices      diag.ProbeID = "tls.devices"
 	checkTransports   diag.ProbeID = "peer.transports"
+	checkPeerMQTT     diag.ProbeID = "peer.mqtt"
 	checkPeerPaths    diag.ProbeID = "peer.paths"
 	checkListen       diag.ProbeID = "peer.listen"
 	checkListenOn     diag.ProbeID = "peer.listen_on"

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -48,6 +49,10 @@ func BenchmarkFaults(b *testing.B) {
 		b.Fatal(err)
 	}
 	out := path.Left.Rerun(b, "BENCH_FAULTS="+string(data), "BENCH_RESOLVER="+resolver.Addr)
+	if os.Getenv("BENCH_TRACE") != "" {
+		b.Log(out)
+		return
+	}
 	for line := range strings.Lines(out) {
 		if strings.HasPrefix(line, "Benchmark") {
 			b.Log(strings.TrimSpace(line))
@@ -119,6 +124,9 @@ func measureFaults(b *testing.B) {
 		b.Fatal(err)
 	}
 	for _, f := range faults {
+		if only := os.Getenv("BENCH_TRACE"); only != "" && only != f.Name {
+			continue
+		}
 		b.Run(f.Name, func(b *testing.B) {
 			f.Target.Password = diag.NewSecret(f.Secret)
 			target, err := diag.ParseTarget(f.Target)
@@ -149,6 +157,9 @@ func (f *fault) named(b *testing.B, target diag.Target, opts diag.PlanOptions) t
 	var at time.Duration
 	begun := time.Now()
 	report := (&diag.Runner{Rules: rule.All}).Run(context.Background(), diag.MakePlan(target, opts, probe.All), env, diag.Report{}, func(e diag.Event) {
+		if f.Name == os.Getenv("BENCH_TRACE") {
+			trace(time.Since(begun), e)
+		}
 		if e.Type == diag.EventFinding && e.Finding.Code == f.Want && !e.Withdrawn && at == 0 {
 			at = time.Since(begun)
 		}
@@ -160,4 +171,16 @@ func (f *fault) named(b *testing.B, target diag.Target, opts diag.PlanOptions) t
 		return report.Duration
 	}
 	return at
+}
+
+// trace prints the timeline of the fault that BENCH_TRACE names: where the round trips go.
+func trace(at time.Duration, e diag.Event) {
+	switch {
+	case e.Step != nil:
+		fmt.Fprintf(os.Stderr, "%6d ms %-13s %-22s %-16s %s\n", at.Milliseconds(), e.Type, e.Step.Check, e.Step.Subject, e.Step.Status)
+	case e.Finding != nil:
+		fmt.Fprintf(os.Stderr, "%6d ms %-13s %s withdrawn=%t\n", at.Milliseconds(), e.Type, e.Finding.Code, e.Withdrawn)
+	default:
+		fmt.Fprintf(os.Stderr, "%6d ms %s\n", at.Milliseconds(), e.Type)
+	}
 }
