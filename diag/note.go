@@ -58,6 +58,7 @@ var ArgNames = map[Arg]string{
 	"errno":         "operating system error",
 	"error":         "error text as it came",
 	"found":         "URL of the listener that was found",
+	"answering":     "URL at which something answered, and no CONNECT was seen to be accepted",
 	"protocol":      "protocol that was recognised",
 	"banner":        "first line that the peer sent, cleaned",
 	"version":       "MQTT or TLS version",

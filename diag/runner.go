@@ -513,7 +513,7 @@ func (w *walk) tell(c Conclusion, last bool) {
 	now := map[Code]Finding{}
 	for _, f := range c.Findings {
 		now[f.Code] = f
-		if old, said := w.said[f.Code]; said && old.Severity == f.Severity && old.CausedBy == f.CausedBy && !last {
+		if old, said := w.said[f.Code]; said && !last && saysTheSame(old, f) {
 			continue
 		} else if said && reflect.DeepEqual(old, f) {
 			continue
@@ -529,4 +529,10 @@ func (w *walk) tell(c Conclusion, last bool) {
 			delete(w.said, code)
 		}
 	}
+}
+
+// saysTheSame tells whether a reader who was told the one would learn nothing from the other but further evidence.
+func saysTheSame(a, b Finding) bool {
+	return a.Severity == b.Severity && a.CausedBy == b.CausedBy && a.Variant == b.Variant && a.Confidence == b.Confidence &&
+		reflect.DeepEqual(a.Suggestion, b.Suggestion)
 }

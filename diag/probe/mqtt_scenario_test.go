@@ -45,6 +45,12 @@ func seconds(s float64) *float64 { return &s }
 // diagnose runs every probe and rule, as the program does.
 func diagnose(t testing.TB, in diag.TargetInput, pin diag.PlanInput, change func(*diag.Env)) diag.Report {
 	t.Helper()
+	return diagnoseHearing(t, in, pin, change, func(diag.Event) {})
+}
+
+// diagnoseHearing is diagnose, heard while it runs.
+func diagnoseHearing(t testing.TB, in diag.TargetInput, pin diag.PlanInput, change func(*diag.Env), emit func(diag.Event)) diag.Report {
+	t.Helper()
 	target, err := diag.ParseTarget(in)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +70,7 @@ func diagnose(t testing.TB, in diag.TargetInput, pin diag.PlanInput, change func
 	if change != nil {
 		change(&env)
 	}
-	report := (&diag.Runner{Rules: rule.All}).Run(t.Context(), diag.MakePlan(target, opts, probe.StandIns()), env, diag.Report{ID: "scenario"}, func(diag.Event) {})
+	report := (&diag.Runner{Rules: rule.All}).Run(t.Context(), diag.MakePlan(target, opts, probe.StandIns()), env, diag.Report{ID: "scenario"}, emit)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(describe(report))

@@ -41,14 +41,14 @@ var tlsRules = []diag.Rule{
 		When:       clientKeyMismatch},
 	{Code: "tls.plaintext_peer", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 8446 5.1", "MQTT 5.0 4.2"},
-		Awaits:     []diag.ProbeID{checkTLS, checkTransports},
+		Awaits:     []diag.ProbeID{checkTLS}, // the first answer in the clear tells
 		LookAlikes: []diag.Code{"tls.handshake_closed", "tls.handshake_timeout", "mqtt.not_mqtt", "tcp.closed_on_accept", "tls.version_unsupported"},
 		Hides: []diag.Code{"tls.handshake_closed", "tls.handshake_timeout", "tls.version_unsupported", "tls.no_shared_cipher",
 			"tls.sni_required", "tcp.closed_on_accept", "tcp.wrong_port", "mqtt.not_mqtt", "net.mtu_blackhole"},
 		When: plaintextPeer},
 	{Code: "tls.required", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 8446 4.1.3", "MQTT 5.0 4.2"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkWS, checkTransports, checkPeerPaths},
+		Awaits:     []diag.ProbeID{checkMQTT, checkVersions, checkWS}, // the first ServerHello tells, with what is awaited in tlsRequired
 		LookAlikes: []diag.Code{"mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack", "tcp.closed_on_accept", "ws.expected"},
 		Hides: []diag.Code{"mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack", "tcp.closed_on_accept", "tcp.wrong_port",
 			"ws.not_websocket", "ws.upgrade_stripped", "ws.bad_gateway", "ws.auth_required", "ws.expected", "ws.redirect"},

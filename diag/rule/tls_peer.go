@@ -52,7 +52,7 @@ func plaintextPeer(v *diag.View) diag.Verdict {
 	}
 	a := found.Seen
 	f := diag.Finding{Step: found.Step.ID, Evidence: append(slices.Clone(handshakes[0].Step.Evidence), found.Step.Evidence...),
-		Args: diag.Args{"found": v.Target.URLFor(a.Transport, v.Target.Port, pathOf(a)), "transport": string(a.Transport)}}
+		Args: foundArgs(v, a)}
 	if a.Transport.IsWebSocket() {
 		f.Variant = "websocket"
 	}
@@ -72,6 +72,9 @@ func tlsRequired(v *diag.View) diag.Verdict {
 	if up, ok := askedUpgrade(v); ok && up.Seen.Outcome == diag.OutcomeOK {
 		return diag.Excluded(diag.N("because.upgraded"))
 	}
+	if _, ok := first(attempts(v, diag.PurposeVersion), (*diag.Attempt).SpeaksMQTT); ok {
+		return diag.Excluded(diag.N("because.connack_came"))
+	}
 	sights := otherTransports(v, true)
 	found, ok := best(sights, (*diag.Attempt).Accepted, (*diag.Attempt).SpeaksMQTT, upgraded, asksClientCert,
 		func(a *diag.Attempt) bool { return hello(a) && a.Transport == v.Target.Scheme.WithTLS(true) }, hello)
@@ -82,12 +85,19 @@ func tlsRequired(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.no_server_hello"))
 	}
 	a := found.Seen
-	if s, web := webServer(v, sights); web && !a.SpeaksMQTT() && !upgraded(a) {
-		// TLS it is, and behind it a web server: to switch TLS on would not lead to a broker.
-		return diag.Excluded(diag.N("because.web_server_behind_tls", "status", statusOf(s.Seen.WS)))
+	f := diag.Finding{Step: found.Step.ID, Evidence: found.Step.Evidence, Args: foundArgs(v, a)}
+	if !a.SpeaksMQTT() && !upgraded(a) {
+		// TLS it is; behind it may be a web server, and then to switch TLS on would not lead to a broker.
+		if s, web := webServer(v, sights); web {
+			return diag.Excluded(diag.N("because.web_server_behind_tls", "status", statusOf(s.Seen.WS)))
+		}
+		if !v.Ended(checkPeerMQTT) || !v.Ended(checkPeerPaths) {
+			if saidHTTP(v) {
+				return diag.Open()
+			}
+			f.Confidence, f.Readings = diag.Likely, []diag.Code{"mqtt.not_mqtt"}
+		}
 	}
-	f := diag.Finding{Step: found.Step.ID, Evidence: found.Step.Evidence,
-		Args: diag.Args{"found": v.Target.URLFor(a.Transport, v.Target.Port, pathOf(a)), "transport": string(a.Transport)}}
 	if asked, ok := askedConnect(v); ok {
 		if asked.Seen.Alert != nil {
 			f.Args["alert"] = asked.Seen.Alert.String()
@@ -97,13 +107,35 @@ func tlsRequired(v *diag.View) diag.Verdict {
 	switch {
 	case !a.SpeaksMQTT() && asksClientCert(a):
 		f.Variant = "client_certificate"
-	case trustedFully(a.TLS) && (a.Accepted() || a.SpeaksMQTT() && a.MQTT.CredentialsWithheld):
+	case !a.SpeaksMQTT() && upgraded(a):
+		f.Variant = "websocket"
+	case !a.SpeaksMQTT():
+		f.Variant = "handshake"
+	case trustedFully(a.TLS) && (a.Accepted() || a.MQTT.CredentialsWithheld):
 		f.Suggestion = suggestURL(v, a.Transport, v.Target.Port, pathOf(a))
-	case a.SpeaksMQTT() && a.TLS.Trust != nil && !a.TLS.Trust.Trusted():
+	case a.TLS.Trust != nil && !a.TLS.Trust.Trusted():
 		f.Variant = "untrusted"
 		f.Args["issuer"] = a.TLS.Leaf().Issuer
 	}
 	return diag.Holds(f)
+}
+
+// foundArgs name the address in another transport: as what works only where a CONNECT was accepted there, else as what answers.
+func foundArgs(v *diag.View, a *diag.Attempt) diag.Args {
+	url := v.Target.URLFor(a.Transport, v.Target.Port, pathOf(a))
+	if a.Accepted() {
+		return diag.Args{"found": url, "transport": string(a.Transport)}
+	}
+	return diag.Args{"answering": url, "transport": string(a.Transport)}
+}
+
+// saidHTTP tells whether the listener answered in HTTP without TLS: most often a web server that says that its port speaks TLS.
+func saidHTTP(v *diag.View) bool {
+	if _, ok := first(askedConnects(v), func(c *diag.MQTTConnect) bool { return c.Speaks == "http" }); ok {
+		return true
+	}
+	_, ok := first(otherTransports(v, false), func(a *diag.Attempt) bool { return a.WS != nil && a.WS.HTTP() })
+	return ok
 }
 
 // hello tells whether a ClientHello was answered in TLS.

@@ -138,6 +138,12 @@ func wsExpected(v *diag.View) diag.Verdict {
 	}
 	f := diag.Finding{Step: found.Step.ID, Evidence: found.Step.Evidence,
 		Args: diag.Args{"found": v.Target.URLFor(found.Seen.Transport, v.Target.Port, found.Seen.WS.Path), "found_path": found.Seen.WS.Path}}
+	switch {
+	case !found.Seen.SpeaksMQTT():
+		f.Variant = "endpoint"
+	case !found.Seen.Accepted():
+		f.Variant = "answered"
+	}
 	if found.Seen.Accepted() {
 		f.Suggestion = suggestURL(v, found.Seen.Transport, v.Target.Port, found.Seen.WS.Path)
 	}
