@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"io/fs"
 	"net/http"
 	"strings"
 	"time"
@@ -199,23 +198,10 @@ func (h *Handlers) handleExportMarkdown(w http.ResponseWriter, r *http.Request) 
 
 // fileStyles are the style sheets that a report carries as a file, and their hash for its Content-Security-Policy.
 var fileStyles, fileStylesHash = func() (string, string) {
-	var css strings.Builder
-	for _, name := range []string{"css/tokens.css", "css/base.css", "css/components.css"} {
-		css.WriteString(mustRead(name))
-	}
-	css.WriteString("@media print {\n" + mustRead("css/print.css") + "}\n")
-	sum := sha256.Sum256([]byte(css.String()))
-	return css.String(), "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	css := static.Sheet()
+	sum := sha256.Sum256([]byte(css))
+	return css, "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }()
-
-// mustRead reads an embedded file, which is part of the program.
-func mustRead(name string) string {
-	data, err := fs.ReadFile(static.FS, name)
-	if err != nil {
-		panic(err)
-	}
-	return string(data)
-}
 
 func (h *Handlers) handleExportHTML(w http.ResponseWriter, r *http.Request) error {
 	page, err := h.export(w, r, ".html")
@@ -224,5 +210,5 @@ func (h *Handlers) handleExportHTML(w http.ResponseWriter, r *http.Request) erro
 	}
 	policy := "default-src 'none'; style-src " + fileStylesHash + "; base-uri 'none'; form-action 'none'"
 	w.Header().Set("Content-Security-Policy", policy+"; frame-ancestors 'none'")
-	return h.show(w, r, http.StatusOK, templates.RunFile(page, fileStyles, mustRead("icons/sprite.svg"), policy))
+	return h.show(w, r, http.StatusOK, templates.RunFile(page, fileStyles, static.MustRead("icons/sprite.svg"), policy))
 }

@@ -281,7 +281,7 @@ func form(p Page, f Form) templ.Component {
 			templ_7745c5c3_Var12 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "<form id=\"diagnose\" class=\"card form\" method=\"post\" action=\"/runs\" enctype=\"multipart/form-data\" novalidate autocomplete=\"off\" data-aliases=\"mqtt=mqtt tcp=mqtt mqtts=mqtts ssl=mqtts tls=mqtts mqtt+ssl=mqtts mqtt+tls=mqtts ws=ws wss=wss\" data-ports=\"8883=mqtts 8084=wss 443=wss 15676=wss 8083=ws 9001=ws 8000=ws 8080=ws 80=ws 15675=ws\" data-help-empty=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "<form id=\"diagnose\" class=\"card form needs-paint\" method=\"post\" action=\"/runs\" enctype=\"multipart/form-data\" novalidate autocomplete=\"off\" data-aliases=\"mqtt=mqtt tcp=mqtt mqtts=mqtts ssl=mqtts tls=mqtts mqtt+ssl=mqtts mqtt+tls=mqtts ws=ws wss=wss\" data-ports=\"8883=mqtts 8084=wss 443=wss 15676=wss 8083=ws 9001=ws 8000=ws 8080=ws 80=ws 15675=ws\" data-help-empty=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

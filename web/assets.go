@@ -20,7 +20,8 @@ import (
 // assets serves the embedded files. They are compressed once, when the program starts, and named with their fingerprint
 // ("?v="), so that browsers ask for each version once.
 type assets struct {
-	files map[string]asset
+	files   map[string]asset
+	squeeze *zstd.Encoder
 }
 
 type asset struct {
@@ -35,12 +36,11 @@ type asset struct {
 const staticPrefix = "/static/"
 
 func newAssets(files fs.FS) (*assets, error) {
-	a := &assets{files: map[string]asset{}}
 	squeeze, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return nil, err
 	}
-	defer squeeze.Close()
+	a := &assets{files: map[string]asset{}, squeeze: squeeze}
 	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -49,21 +49,27 @@ func newAssets(files fs.FS) (*assets, error) {
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(data)
-		f := asset{etag: hex.EncodeToString(sum[:8]), kind: contentType(name), plain: data}
-		if compressible(f.kind) {
-			if f.gzip, err = gzipped(data); err != nil {
-				return err
-			}
-			f.zstd = worth(squeeze.EncodeAll(data, nil), data)
-		}
-		a.files[name] = f
-		return nil
+		return a.add(name, data)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the static files: %w", err)
 	}
 	return a, nil
+}
+
+// add serves data as a file of this name, before the first request.
+func (a *assets) add(name string, data []byte) error {
+	sum := sha256.Sum256(data)
+	f := asset{etag: hex.EncodeToString(sum[:8]), kind: contentType(name), plain: data}
+	if compressible(f.kind) {
+		var err error
+		if f.gzip, err = gzipped(data); err != nil {
+			return err
+		}
+		f.zstd = worth(a.squeeze.EncodeAll(data, nil), data)
+	}
+	a.files[name] = f
+	return nil
 }
 
 // contentType does not ask the machine's own table, which differs from one to the next.

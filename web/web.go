@@ -168,6 +168,9 @@ func (s *Server) routes(engine *Engine, meter *meter) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := files.add(static.SheetName, []byte(static.Sheet())); err != nil {
+		return nil, err
+	}
 	from := origin{trusted: s.config.TrustedProxies, public: s.config.PublicURL}
 	if s.config.SignIn.Method != signin.None {
 		s.signIn, err = signin.New(s.config.SignIn, signin.Deps{Sessions: s.store, Addr: from.addr, Secure: from.secure, Trusted: from.trusts,

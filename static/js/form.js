@@ -3,6 +3,9 @@
 const form = document.getElementById("diagnose");
 
 if (form) {
+  // What is folded can wait until the page is painted; the browser then finds words in it, too.
+  requestAnimationFrame(() => setTimeout(() => form.classList.remove("needs-paint")));
+
   const help = form.querySelector("[data-symptom-help]");
   const guide = form.querySelector("[data-guide]");
   form.addEventListener("change", (event) => {
