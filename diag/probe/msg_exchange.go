@@ -43,7 +43,7 @@ type exchange struct {
 type testMessage struct {
 	marker   string
 	sent     time.Time
-	awaited  bool // a subscription that covers the topic had been granted before it was sent
+	behind   bool // it was sent behind the SUBSCRIBE for its topic
 	delivery *diag.Delivery
 }
 

@@ -46,7 +46,7 @@ var msgRecount = diag.Probe{
 			return diag.Skipped(diag.N("skip.no_session"))
 		}
 		tests := slices.DeleteFunc(x.remembered(topic), func(m testMessage) bool {
-			return !m.awaited || m.delivery.Published != diag.OutcomeOK
+			return !m.behind || !x.covers(topic) || m.delivery.Published != diag.OutcomeOK
 		})
 		if len(tests) == 0 {
 			return diag.Skipped(diag.N("skip.nothing_to_recount"))
@@ -120,7 +120,7 @@ func (c *recount) publishMore(ctx context.Context, env *diag.Env, topic string, 
 	}
 	var pending []*mqttwire.PendingPublish
 	for i := range moreMessages {
-		m := testMessage{marker: c.x.expect(env.RunID), sent: time.Now(), awaited: true,
+		m := testMessage{marker: c.x.expect(env.RunID), sent: time.Now(), behind: true,
 			delivery: &diag.Delivery{Topic: topic, QoS: qos[i%len(qos)], Published: diag.OutcomeOK}}
 		pending = append(pending, c.x.StartPublishContext(ctx, mqttwire.Message{Topic: topic, Payload: []byte(m.marker), QoS: m.delivery.QoS}))
 		c.tests = append(c.tests, m)

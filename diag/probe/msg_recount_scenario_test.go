@@ -77,6 +77,10 @@ func TestRecount(t *testing.T) {
 				variant: "overlap", attention: true},
 			{name: "QoS 0 lost", peer: testMessages(noQoS0), in: own, want: "msg.lost", variant: "single"},
 			{name: "QoS 0 lost and asked", peer: testMessages(noQoS0), in: withQoS(own, 0), want: "msg.lost", variant: "single"},
+			{name: "QoS 2 lost and asked, SUBACK a while behind", peer: scripted(diagtest.Script{
+				OnSubscribe: func(_ diagtest.Connect, _ string, qos byte) byte { time.Sleep(100 * time.Millisecond); return qos },
+				OnPublish:   func(m diagtest.Message) diagtest.PublishAnswer { return noQoS2(0, m) },
+			}), in: withQoS(own, 2), want: "msg.lost", variant: "single"},
 			{name: "QoS 2 lost and asked", peer: testMessages(noQoS2), in: withQoS(own, 2), want: "msg.lost", variant: "single"},
 			{name: "all late", peer: testMessages(always(diagtest.PublishAnswer{After: 1500 * time.Millisecond})), in: own, plan: patient, want: "msg.slow",
 				variant: "single", attention: true},

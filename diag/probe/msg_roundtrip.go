@@ -112,7 +112,7 @@ func roundTripOn(ctx context.Context, env *diag.Env, x *exchange, topic string, 
 	marker := x.expect(env.RunID)
 	o.Bytes = len(marker)
 	begun := time.Now()
-	x.remember(testMessage{marker: marker, sent: begun, awaited: x.covers(topic), delivery: o})
+	x.remember(testMessage{marker: marker, sent: begun, behind: scratch || x.covers(topic), delivery: o})
 	ackCtx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	pending := x.StartPublish(mqttwire.Message{Topic: topic, Payload: []byte(marker), QoS: qos})
