@@ -3,7 +3,6 @@ package rule
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"mqttdoctor/diag"
@@ -18,7 +17,6 @@ const (
 	checkBurstPaced diag.ProbeID = "msg.burst_paced"
 	checkBurstQoS1  diag.ProbeID = "msg.burst_qos1"
 	checkBurstWide  diag.ProbeID = "msg.burst_wide"
-	checkOverlap    diag.ProbeID = "msg.overlap"
 )
 
 var trafficChecks = []diag.ProbeID{checkPair, checkBurst, checkBurstAgain, checkBurstSteps, checkBurstPaced, checkBurstQoS1, checkBurstWide}
@@ -47,7 +45,7 @@ var trafficRules = []diag.Rule{
 		When:       messagesLost},
 	{Code: "msg.duplicated", Severity: diag.SeverityWarning,
 		Sources:    []string{"MQTT 5.0 4.3.2", "MQTT 5.0 3.3.1.1", "[MQTT-4.4.0-1]"},
-		Awaits:     append([]diag.ProbeID{checkOverlap}, afterRecount...),
+		Awaits:     afterRecount,
 		LookAlikes: []diag.Code{"msg.lost", "msg.out_of_order"},
 		When:       duplicated},
 	{Code: "msg.out_of_order", Severity: diag.SeverityWarning,
@@ -390,16 +388,6 @@ func messagesLost(v *diag.View) diag.Verdict {
 
 // duplicated tells copies that the broker marks as sent again from copies that it takes for messages of their own.
 func duplicated(v *diag.View) diag.Verdict {
-	for _, s := range diag.SeenBy[*diag.Delivery](v, checkOverlap) {
-		if s.Seen.Copies > 1 {
-			f := diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Variant: "own", Args: diag.Args{
-				"topic": s.Seen.Topic, "count": strconv.Itoa(s.Seen.Copies)}}
-			if filters := matchingFilters(v); len(filters) > 1 {
-				f.Variant, f.Args["names"] = "overlap", strings.Join(filters, ", ")
-			}
-			return diag.Holds(f)
-		}
-	}
 	t, ok := trafficOf(v)
 	s, doubled := t.burst(func(b *diag.BurstRun) bool { return b.Doubled > 0 })
 	if !ok || !doubled {
