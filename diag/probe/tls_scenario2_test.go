@@ -7,8 +7,10 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,6 +102,11 @@ var furtherTLSScenarios = []tlsCase{
 		broken: func(t *testing.T) diag.TargetInput {
 			ca := diagtest.NewCA(t, "Root")
 			return byName(brokerWith(t, ca, ca.Issue(t, diagtest.CertOptions{CNOnly: true, CommonName: "localhost"})))
+		}},
+	{name: "name among those of the certificate", root: "",
+		broken: func(t *testing.T) diag.TargetInput {
+			ca := diagtest.NewCA(t, "Root")
+			return byName(brokerWith(t, ca, ca.Issue(t, diagtest.CertOptions{CommonName: "localhost"})))
 		}},
 	{name: "common name alone, and another one", root: "tls.hostname_mismatch",
 		broken: func(t *testing.T) diag.TargetInput {
@@ -312,6 +319,12 @@ var furtherTLSScenarios = []tlsCase{
 		suggests: func(s *diag.Suggestion) bool {
 			return s.TLS != nil && len(s.TLS.ALPN) == 1 && s.TLS.ALPN[0] == "x-amzn-mqtt-ca"
 		}},
+	{name: "MQTT only under its ALPN name, and that is offered", root: "",
+		broken: func(t *testing.T) diag.TargetInput {
+			in := alpnPeer(t, "x-amzn-mqtt-ca", diagtest.CloseAfterFirstBytes)
+			in.TLS.ALPN = []string{"x-amzn-mqtt-ca"}
+			return in
+		}},
 	{name: "MQTT only under its ALPN name, else silent", root: "tls.alpn_required", plan: soon(),
 		broken: func(t *testing.T) diag.TargetInput { return alpnPeer(t, "mqtt", diagtest.Silent) }},
 	{name: "ALPN names in which nothing is shared", root: "tls.alpn_required", plan: soon(),
@@ -320,6 +333,10 @@ var furtherTLSScenarios = []tlsCase{
 			in.TLS.ALPN = []string{"h2"}
 			return in
 		}},
+	{name: "hangs once", root: "tls.handshake_timeout", plan: soon(),
+		broken: func(t *testing.T) diag.TargetInput { return hangingFirst(t, 1) }, check: variant("once")},
+	{name: "hangs never", root: "", plan: soon(),
+		broken: func(t *testing.T) diag.TargetInput { return hangingFirst(t, 0) }},
 	{name: "silent after accept", root: "tls.handshake_timeout", plan: soon(),
 		broken: func(t *testing.T) diag.TargetInput {
 			return diag.TargetInput{URL: diagtest.Peer(t, diagtest.Silent).URL("mqtts")}
@@ -335,6 +352,13 @@ var furtherTLSScenarios = []tlsCase{
 		broken: func(t *testing.T) diag.TargetInput {
 			ca := diagtest.NewCA(t, "Root")
 			return brokerWith(t, ca, ca.Issue(t, diagtest.CertOptions{}), func(c *tls.Config) { c.MinVersion = tls.VersionTLS10 })
+		}},
+	{name: "versions and suites for every device", root: "tls.legacy_versions_enabled", plan: deep,
+		broken: func(t *testing.T) diag.TargetInput {
+			ca := diagtest.NewCA(t, "Root")
+			return brokerWith(t, ca, ca.Issue(t, diagtest.CertOptions{RSABits: 2048}), func(c *tls.Config) {
+				c.MinVersion, c.CipherSuites = tls.VersionTLS10, everySuite()
+			})
 		}},
 	{name: "healthy, deep", root: "", plan: deep, also: []diag.Code{"tls.device_incompatible"},
 		broken: func(t *testing.T) diag.TargetInput {
@@ -360,6 +384,7 @@ var furtherTLSScenarios = []tlsCase{
 				}
 			}))
 		}, check: variant("minted")},
+	{name: "our clock is right", root: "", broken: wssBroker},
 	{name: "our clock runs ahead", root: "tls.clock_skew", env: laterBy(100 * 24 * time.Hour),
 		broken: wssBroker, check: confidence(diag.Likely)},
 	{name: "our clock stands before this program was made", root: "tls.clock_skew",
@@ -378,6 +403,36 @@ var furtherTLSScenarios = []tlsCase{
 			peer := diagtest.HTTPPeer(t, diagtest.HTTPStatus(404), diagtest.WithTLS(ca.Issue(t, diagtest.CertOptions{}).Server()))
 			return diag.TargetInput{URL: peer.URL("mqtt")}
 		}},
+}
+
+// everySuite is all that the library has, up to TLS 1.2: old devices have nothing else.
+func everySuite() []uint16 {
+	var out []uint16
+	for _, s := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+		out = append(out, s.ID)
+	}
+	return out
+}
+
+// hangingFirst is a broker behind a front that leaves its first connections without an answer, as one of several machines behind
+// an address does that hangs.
+func hangingFirst(t *testing.T, count int32) diag.TargetInput {
+	t.Helper()
+	ca := diagtest.NewCA(t, "Root")
+	broker := diagtest.ScriptedBroker(t, diagtest.Script{}, diagtest.WithTLS(ca.Issue(t, diagtest.CertOptions{}).Server()))
+	var greeted atomic.Int32
+	front := diagtest.Peer(t, func(conn net.Conn) {
+		first := make([]byte, 4096)
+		n, err := conn.Read(first)
+		switch {
+		case err != nil:
+		case greeted.Add(1) <= count:
+			diagtest.Silent(conn)
+		default:
+			relayTo(broker.Addr, &prefixed{Conn: conn, first: first[:n]})
+		}
+	})
+	return diag.TargetInput{URL: front.URL("mqtts"), TLS: diag.TLSInput{CAPEM: ca.PEM}}
 }
 
 func wssBroker(t *testing.T) diag.TargetInput {
