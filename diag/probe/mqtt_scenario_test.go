@@ -32,6 +32,8 @@ type scenario struct {
 	suggest string
 	// info lists findings of that severity that must be there.
 	info []diag.Code
+	// beside are warnings that must be there as well: they explain the root cause and are none of their own.
+	beside []diag.Code
 	// attention allows the root cause to be a warning.
 	attention bool
 	// readings that must remain.
@@ -140,13 +142,18 @@ func (s scenario) run(t *testing.T) {
 func (s scenario) judge(t *testing.T, in diag.TargetInput, r diag.Report) {
 	t.Helper()
 	for _, f := range r.Findings {
-		if f.Severity != diag.SeverityInfo && f.Code != s.want && f.CausedBy == "" {
+		if f.Severity != diag.SeverityInfo && f.Code != s.want && f.CausedBy == "" && !slices.Contains(s.beside, f.Code) {
 			t.Errorf("also concludes %s (%s)", f.Code, f.Severity)
 		}
 	}
 	for _, code := range s.info {
 		if !slices.ContainsFunc(r.Findings, func(f diag.Finding) bool { return f.Code == code && f.Severity == diag.SeverityInfo }) {
 			t.Errorf("does not conclude %s as info", code)
+		}
+	}
+	for _, code := range s.beside {
+		if !slices.ContainsFunc(r.Findings, func(f diag.Finding) bool { return f.Code == code && f.Severity == diag.SeverityWarning }) {
+			t.Errorf("does not conclude %s as a warning", code)
 		}
 	}
 	if s.want == "" {

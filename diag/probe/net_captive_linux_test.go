@@ -37,8 +37,15 @@ func TestCaptivePortalScenarios(t *testing.T) {
 	}
 	required := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNetworkAuthenticationRequired) }
 	const broker = "198.51.100.7"
+	admitted := func(t testing.TB, p *diagtest.Path) farSide {
+		p.Right.Run(t, "ip", "address", "add", broker+"/32", "dev", "lo")
+		p.Right.Run(t, "iptables", "-t", "nat", "-A", "PREROUTING", "-d", broker, "-j", "ACCEPT")
+		onFarSide(t, p, func() { diagtest.ScriptedBroker(t, diagtest.Script{}, diagtest.At(broker+":1883")) })
+		return portal("mqtt://"+broker, false, login)(t, p)
+	}
 	runPathScenarios(t, []pathScenario{
 		{scenario{name: "a login page for everything", want: "net.captive_portal", check: arg("location", "login.hotel.example")}, portal("mqtt://"+broker, false, login)},
+		{scenario{name: "a login page for everything but the broker"}, admitted},
 		{scenario{name: "a login page for the web alone", want: "net.captive_portal"}, portal("mqtt://"+broker, true, login)},
 		{scenario{name: "a page of its own for everything", want: "net.captive_portal"}, portal("mqtt://"+broker, false, page)},
 		{scenario{name: "authentication required", want: "net.captive_portal"}, portal("mqtts://"+broker, false, required)},

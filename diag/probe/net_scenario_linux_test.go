@@ -68,6 +68,13 @@ func TestFarScenarios(t *testing.T) {
 				brokerAt(t, path, "1883")
 				return "mqtt://10.99.0.2"
 			}},
+		{scenario: scenario{name: "healthy behind a router", plan: diag.PlanInput{TimeoutS: seconds(5)}}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				route(t, path)
+				path.Right.Run(t, "ip", "address", "add", beyond+"/32", "dev", "lo")
+				on(t, path, func() { diagtest.ScriptedBroker(t, diagtest.Script{}, diagtest.At(beyond+":1883")) })
+				return "mqtt://" + beyond
+			}},
 		{scenario: scenario{name: "long way", info: []diag.Code{"net.high_latency"}}, delay: 170 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
 				brokerAt(t, path, "1883")
@@ -119,6 +126,7 @@ func TestFarScenarios(t *testing.T) {
 		{scenario: scenario{name: "one port filtered", want: "tcp.filtered", variant: "port_alone", plan: diag.PlanInput{TimeoutS: seconds(5)},
 			check: within(3500 * time.Millisecond)}, delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
+				brokerAt(t, path, "1883")
 				path.Right.Filter(t, 1883)
 				return "mqtt://10.99.0.2"
 			}},
@@ -137,6 +145,7 @@ func TestFarScenarios(t *testing.T) {
 			}},
 		{scenario: scenario{name: "rejected by the host", want: "net.firewall_rejected", variant: "own", check: within(2 * time.Second)}, delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
+				brokerAt(t, path, "1883")
 				path.Right.Reject(t, 1883, "icmp-admin-prohibited")
 				return "mqtt://10.99.0.2"
 			}},
@@ -147,6 +156,7 @@ func TestFarScenarios(t *testing.T) {
 			}},
 		{scenario: scenario{name: "reset by a firewall", want: "tcp.refused", check: within(time.Second)}, delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
+				brokerAt(t, path, "1883")
 				path.Right.Reject(t, 1883, "tcp-reset")
 				return "mqtt://10.99.0.2"
 			}},
@@ -196,13 +206,29 @@ func TestFarScenarios(t *testing.T) {
 }
 
 func TestPrivateAddressScenario(t *testing.T) {
-	runPathScenarios(t, []pathScenario{{scenario{name: "private address that works", info: []diag.Code{"dns.private_address"}},
-		func(t testing.TB, p *diagtest.Path) farSide {
+	t.Parallel()
+	named := func(before func(testing.TB, *diagtest.Path), address string) func(testing.TB, *diagtest.Path) farSide {
+		return func(t testing.TB, p *diagtest.Path) farSide {
 			w := farSide{url: "mqtt://broker.example.com"}
 			brokerAt(t, p, "1883")
 			on(t, p, func() {
-				w.resolver = diagtest.DNSServer(t, records("broker.example.com", p.Right.IPv4), diagtest.At(p.Right.IPv4+":0")).Addr
+				w.resolver = diagtest.DNSServer(t, records("broker.example.com", address), diagtest.At(p.Right.IPv4+":0")).Addr
 			})
+			before(t, p)
 			return w
-		}}})
+		}
+	}
+	const public = "203.0.113.5"
+	runPathScenarios(t, []pathScenario{
+		{scenario{name: "private address that works", info: []diag.Code{"dns.private_address"}}, named(func(testing.TB, *diagtest.Path) {}, "10.99.0.2")},
+		{scenario{name: "private address that nothing leads to", want: "tcp.filtered", beside: []diag.Code{"dns.private_address"}},
+			named(func(t testing.TB, p *diagtest.Path) { p.Left.Run(t, "ip", "route", "add", "10.77.0.0/24", "via", p.Right.IPv4) }, "10.77.0.5")},
+		{scenario{name: "private address whose port is dropped", want: "tcp.filtered", variant: "port_alone", info: []diag.Code{"dns.private_address"}},
+			named(func(t testing.TB, p *diagtest.Path) { p.Right.Filter(t, 1883) }, "10.99.0.2")},
+		{scenario{name: "public address"}, named(func(t testing.TB, p *diagtest.Path) {
+			p.Left.Run(t, "ip", "route", "add", public, "via", p.Right.IPv4)
+			p.Right.Run(t, "ip", "address", "add", public+"/32", "dev", "lo")
+			on(t, p, func() { diagtest.ScriptedBroker(t, diagtest.Script{}, diagtest.At(public+":1883")) })
+		}, public)},
+	})
 }

@@ -44,7 +44,7 @@ var dnsRules = []diag.Rule{
 		When:       loopbackAddress},
 	{Code: "dns.private_address", Severity: diag.SeverityInfo,
 		Sources:    []string{"RFC 1918", "RFC 4193", "RFC 6598"},
-		Awaits:     []diag.ProbeID{checkResolve, checkTCP},
+		Awaits:     []diag.ProbeID{checkResolve, checkTCP, "tcp.ports", "net.echo"},
 		LookAlikes: nil,
 		When:       privateAddress},
 	{Code: "dns.resolver_mismatch", Severity: diag.SeverityWarning,
@@ -292,11 +292,11 @@ func privateAddress(v *diag.View) diag.Verdict {
 	}
 	f := dnsFinding(s)
 	f.Args["addresses"] = strings.Join(s.Seen.Addresses, ", ")
-	// A RST shows that there is a way to the address.
+	// A RST shows that there is a way to the address, and so does whatever it says on another port.
 	_, answers := first(diag.SeenBy[*diag.TCPConnect](v, checkTCP), func(c *diag.TCPConnect) bool {
 		return c.Outcome != diag.OutcomeSilent && c.Outcome != diag.OutcomeUnreachable && c.Outcome != diag.OutcomeICMP
 	})
-	if v.Ended(checkTCP) && !answers {
+	if _, elsewhere := hostAnswers(v); v.Ended(checkTCP) && !answers && !elsewhere {
 		f.Severity, f.Variant = diag.SeverityWarning, "unreachable"
 	}
 	return diag.Holds(f)

@@ -242,6 +242,13 @@ func closedLookAlikes() []recorded {
 // A private address is a warning only where there is no way to it from here: then it explains the root cause.
 func TestPrivateAddress(t *testing.T) {
 	t.Parallel()
+	silent := seen(checkTCP, at, dialled(diag.OutcomeSilent, address("10.1.2.3:1883")))
+	steps := []diag.Step{seen(checkResolve, "", looked(addresses("10.1.2.3"))), silent, port("8883", diag.OutcomeRefused, nil)}
+	for _, f := range diag.Conclude(diag.NewView(broker(diag.SchemeMQTT), diag.PlanOptions{Timeout: time.Second}, steps), All).Findings {
+		if f.Code == "dns.private_address" && f.Severity != diag.SeverityInfo {
+			t.Errorf("severity %q although another port answers", f.Severity)
+		}
+	}
 	for how, want := range map[diag.Outcome]diag.Severity{diag.OutcomeSilent: diag.SeverityWarning, diag.OutcomeUnreachable: diag.SeverityWarning,
 		diag.OutcomeRefused: diag.SeverityInfo, diag.OutcomeOK: diag.SeverityInfo} {
 		v := diag.NewView(broker(diag.SchemeMQTT), diag.PlanOptions{Timeout: time.Second}, []diag.Step{
