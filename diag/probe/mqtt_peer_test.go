@@ -153,6 +153,7 @@ func TestRefusedByCode(t *testing.T) {
 		}})
 	}
 	runScenarios(t, slices.Concat(
+		inVersions(scenario{name: "not refused", peer: scripted(diagtest.Script{OnConnect: func(diagtest.Connect) diagtest.ConnectAnswer { return diagtest.ConnectAnswer{} }})}, everyVersion...),
 		inVersions(scenario{name: "unavailable", peer: refuse(3, 0x88, nil), want: "mqtt.server_unavailable"}, everyVersion...),
 		inVersions(scenario{name: "busy", peer: refuse(3, 0x89, nil), want: "mqtt.server_busy"}, "auto", "5"),
 		inVersions(scenario{name: "quota", peer: refuse(3, 0x97, nil), want: "mqtt.server_busy"}, "auto", "5"),

@@ -130,7 +130,8 @@ func TestVersionRefused(t *testing.T) {
 	ownID := want("5 closed with an own id", closes(3, 4), "5", "3.1.1", "closed")
 	ownID.in.ClientID = "boiler-7"
 	runScenarios(t, []scenario{
-		want("5 by code", code(4), "5", "3.1.1", ""),
+		{name: "5 by code", peer: code(4), in: diag.TargetInput{Protocol: "5"}, want: "mqtt.version_unsupported", suggest: `{"protocol":"3.1.1"}`},
+		{name: "asked 3.1.1", peer: code(4), in: diag.TargetInput{Protocol: "3.1.1"}},
 		want("5 by code, only 3.1 works", code(3), "5", "3.1", ""),
 		want("3.1.1 by code", code(5), "3.1.1", "5", ""),
 		want("3.1 by code", code(4, 5), "3.1", "5", ""),
@@ -154,7 +155,6 @@ func TestVersionRefused(t *testing.T) {
 		healthy("auto falls back to 3.1.1 after a close", closes(4), "auto"),
 		healthy("auto falls back to 3.1", code(3), "auto"),
 		healthy("auto falls back to 3.1 after a close", closes(3), "auto"),
-		healthy("asked 3.1.1", code(4), "3.1.1"),
 		healthy("asked 5", code(5), "5"),
 		healthy("asked 3.1", code(3), "3.1"),
 	})

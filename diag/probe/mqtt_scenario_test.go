@@ -151,6 +151,11 @@ func (s scenario) judge(t *testing.T, in diag.TargetInput, r diag.Report) {
 			t.Errorf("does not conclude %s as info", code)
 		}
 	}
+	for _, code := range twinOf(t, s.name) { // information too
+		if slices.ContainsFunc(r.Findings, func(f diag.Finding) bool { return f.Code == code }) {
+			t.Errorf("concludes %s of the peer without the fault", code)
+		}
+	}
 	for _, code := range s.beside {
 		if !slices.ContainsFunc(r.Findings, func(f diag.Finding) bool { return f.Code == code && f.Severity == diag.SeverityWarning }) {
 			t.Errorf("does not conclude %s as a warning", code)

@@ -222,7 +222,9 @@ func TestPrivateAddressScenario(t *testing.T) {
 	runPathScenarios(t, []pathScenario{
 		{scenario{name: "private address that works", info: []diag.Code{"dns.private_address"}}, named(func(testing.TB, *diagtest.Path) {}, "10.99.0.2")},
 		{scenario{name: "private address that nothing leads to", want: "tcp.filtered", beside: []diag.Code{"dns.private_address"}},
-			named(func(t testing.TB, p *diagtest.Path) { p.Left.Run(t, "ip", "route", "add", "10.77.0.0/24", "via", p.Right.IPv4) }, "10.77.0.5")},
+			named(func(t testing.TB, p *diagtest.Path) {
+				p.Left.Run(t, "ip", "route", "add", "10.77.0.0/24", "via", p.Right.IPv4)
+			}, "10.77.0.5")},
 		{scenario{name: "private address whose port is dropped", want: "tcp.filtered", variant: "port_alone", info: []diag.Code{"dns.private_address"}},
 			named(func(t testing.TB, p *diagtest.Path) { p.Right.Filter(t, 1883) }, "10.99.0.2")},
 		{scenario{name: "public address"}, named(func(t testing.TB, p *diagtest.Path) {
