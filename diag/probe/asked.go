@@ -156,6 +156,11 @@ const hedgeSlack = 300 * time.Millisecond
 // at one of the layers, or while it is still waiting there for an answer that is overdue; skip once it has connected.
 // onlyIf narrows it by what was seen. early runs it beside the fallback to an older version too.
 func overdue(v *diag.View, layers []diag.Layer, onlyIf func(*diag.View) bool, early bool) diag.Decision {
+	return overdueFrom(v, layers, onlyIf, early, hedgeSlack)
+}
+
+// overdueFrom is overdue with another slack than the usual one, which may be negative: as soon as the asked path waits.
+func overdueFrom(v *diag.View, layers []diag.Layer, onlyIf func(*diag.View) bool, early bool, slack time.Duration) diag.Decision {
 	if connected(v) {
 		return diag.Skip(diag.N("skip.connected"))
 	}
@@ -188,14 +193,19 @@ func overdue(v *diag.View, layers []diag.Layer, onlyIf func(*diag.View) bool, ea
 		if !running || len(openedAddresses(v, check)) > 0 {
 			continue
 		}
-		address, _ := reachable(v)
-		at := since.Add(roundTrip(v, address)*5/4 + hedgeSlack)
+		at := answerDue(v, since).Add(slack)
 		if v.Now.Before(at) {
 			return diag.WaitUntil(at)
 		}
 		return diag.Run()
 	}
 	return diag.Wait()
+}
+
+// answerDue is when the answer to what was asked then is due: after one round trip, and what one may vary by.
+func answerDue(v *diag.View, asked time.Time) time.Time {
+	address, _ := reachable(v)
+	return asked.Add(roundTrip(v, address) * 5 / 4)
 }
 
 // endedMute tells a CONNECT that was answered with the end of the connection and not a byte.

@@ -37,7 +37,7 @@ var mqttConnect = diag.Probe{
 	},
 	Moot: otherTransportKnown,
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
-		defer env.Stash.Put(stashAnswered, answeredMark{})
+		defer env.Stash.Put(stashAnswered, mark{})
 		secured, _ := s.Value.(*diag.TLSHandshake)
 		item, _ := env.Stash.Take(stashBefore(env.Target) + s.Name)
 		conn, ok := item.(net.Conn)
@@ -48,6 +48,9 @@ var mqttConnect = diag.Probe{
 		if session != nil {
 			env.Stash.Put(stashMain, newExchange(session, o))
 		}
+		if !o.Answered() {
+			env.Stash.Put(stashFailed, mark{})
+		}
 		result := connectResult(o)
 		if env.Target.Protocol == diag.VersionAuto && result.Status == diag.StatusFailed && (worthOlder(o) || o.Outcome == diag.OutcomeSilent) {
 			// Nobody asked for this version; whether that is a failure, the older one will tell.
@@ -57,12 +60,17 @@ var mqttConnect = diag.Probe{
 	},
 }
 
-// stashAnswered is there once the asked CONNECT has had its answer, or none.
-const stashAnswered = diag.StashMQTT + "answered"
+// stashAnswered is there once the asked CONNECT has had its answer, or none; stashFailed once the asked path got none that it
+// could go on from, on any layer from TLS on.
+const (
+	stashAnswered = diag.StashMQTT + "answered"
+	stashFailed   = diag.StashMQTT + "failed"
+)
 
-type answeredMark struct{}
+// mark is something in the stash that is only there or not.
+type mark struct{}
 
-func (answeredMark) Close() error { return nil }
+func (mark) Close() error { return nil }
 
 // mqttOlder sends the asked CONNECT in an older version, where the version was left open and the newest one failed in a way
 // that can come from the version, as a client library falls back: in the newest that mqtt.versions found to be understood.

@@ -16,7 +16,8 @@ var peerTransports = diag.Probe{
 	ID: checkTransports, Layer: diag.LayerTCP, Depth: diag.DepthQuick,
 	Needs: []diag.ProbeID{checkResolve},
 	Ready: func(v *diag.View) diag.Decision {
-		return overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, transportInDoubt, true)
+		_, slack := firstTries(v)
+		return overdueFrom(v, transportLayers, transportInDoubt, true, slack)
 	},
 	Subjects: func(v *diag.View) []diag.Subject {
 		var out []diag.Subject
@@ -35,6 +36,9 @@ var peerTransports = diag.Probe{
 		scheme, isScheme := s.Value.(diag.Scheme)
 		if !ok || !isScheme {
 			return diag.Skipped(diag.N("skip.no_tcp"))
+		}
+		if !holdBack(ctx, env, scheme) {
+			return diag.Skipped(diag.N("skip.canceled"))
 		}
 		r := transportRoute(env.Target, address, scheme)
 		a, l := walk(ctx, env, r, firstAnswer(scheme))

@@ -30,6 +30,8 @@ var tlsHandshake = diag.Probe{
 		o, secured := handshakeTLS(ctx, env, askedRoute(env.Target, s.Name), conn)
 		if secured != nil {
 			env.Stash.Put(diag.StashTLS+s.Name, secured)
+		} else {
+			env.Stash.Put(stashFailed, mark{})
 		}
 		return tlsResult(env.Target, o)
 	},

@@ -32,6 +32,8 @@ var wsUpgrade = diag.Probe{
 		o, up := upgradeWS(ctx, env, askedRoute(env.Target, s.Name), conn)
 		if up != nil {
 			env.Stash.Put(diag.StashWS+s.Name, up)
+		} else {
+			env.Stash.Put(stashFailed, mark{})
 		}
 		return wsResult(o)
 	},
