@@ -75,7 +75,7 @@ func TestWebSocketExpected(t *testing.T) {
 			{name: "at another path", peer: as("mqtt", "", overWS(diagtest.WSScript{Path: "/ws"})), want: "ws.expected", suggest: `{"url":"ws://HOST/ws"}`},
 			{name: "at the root", peer: as("mqtt", "", overWS(diagtest.WSScript{Path: "/"})), want: "ws.expected", suggest: `{"url":"ws://HOST/"}`},
 			{name: "login refused there", peer: as("mqtt", "", scripted(diagtest.Script{OnConnect: diagtest.OnlyUser("doctor", "right"),
-				WS: &diagtest.WSScript{}})), want: "ws.expected"},
+				WS: &diagtest.WSScript{}})), want: "ws.expected", variant: "answered"},
 			{name: "a web server that answers 400", peer: func(t testing.TB) string {
 				return diagtest.HTTPPeer(t, diagtest.HTTPStatus(404)).URL("mqtt")
 			}, want: "mqtt.not_mqtt"},
