@@ -72,7 +72,7 @@ func sampleForms(p Page) []Form {
 var iconNames = []string{"passed", "warned", "failed", "skipped", "canceled", "running", "unknown", "info", "you", "dns", "net", "tcp",
 	"tls", "ws", "mqtt", "msg", "sec", "cluster", "broker", "host", "log", "device", "input", "logo", "chevron", "copy", "link",
 	"download", "print", "trash", "again", "stop", "edit", "user", "topic", "tune", "theme", "sun", "moon", "wrench", "time", "pause", "play", "send", "plus",
-	"search", "chart"}
+	"search", "chart", "file"}
 
 func designBody(p Page) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {

@@ -62,7 +62,6 @@ export class Publisher {
     });
     form.addEventListener("input", () => this.#check());
     field("file").addEventListener("change", ({ target }) => this.#take(target.files[0]));
-    field("file-off").addEventListener("click", () => this.#take(null));
     field("stop").addEventListener("click", () => this.#stop());
     field("keep").addEventListener("click", () => this.#keep());
     form.addEventListener("click", ({ target }) => {
@@ -112,12 +111,15 @@ export class Publisher {
   }
 
   async #take(file) {
+    const had = this.#file;
     this.#file = null;
     if (file && file.size <= largestFile) this.#file = { name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) };
-    else field("file").value = "";
+    else {
+      field("file").value = "";
+      if (had) field("file").dispatchEvent(new Event("change", { bubbles: true })); // for the control, which shows its name
+    }
     const on = this.#file !== null;
     field("payload").disabled = field("format").disabled = on;
-    field("file-off").hidden = !on;
     this.#check();
     if (file && !on) field("check").textContent = t("publish.large_file", { size: size(largestFile) });
   }
@@ -130,8 +132,8 @@ export class Publisher {
     complain(field("topic"), "");
     payload.removeAttribute("aria-invalid");
     if (this.#file) {
-      const { name, bytes: content } = this.#file;
-      check.textContent = t("publish.file", { name, size: size(content.length) });
+      const { bytes: content } = this.#file;
+      check.textContent = "";
       return () => content;
     }
     const typed = payload.value;
