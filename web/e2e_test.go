@@ -228,3 +228,10 @@ func realProvider(t *testing.T) string {
 	}
 	return strings.TrimSpace(issuer)
 }
+
+// How soon pages are painted on a slow machine: printed, and never judged, as time is the machine's.
+func TestBrowserFirstPaint(t *testing.T) {
+	onlyLong(t)
+	_, _, e2e := startE2E(t)
+	e2e.node(t, "paint.mjs")
+}
