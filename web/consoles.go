@@ -42,6 +42,7 @@ type Consoles struct {
 	open     map[string]*console
 	carried  int // connections of all consoles
 	stopping bool
+	stall    time.Duration  // how long one side of a connection may take nothing; 0: as the relay has it
 	all      sync.WaitGroup // one for each connection
 }
 
@@ -133,6 +134,7 @@ func (m *Consoles) Open(ctx context.Context, by handlers.Actor, o handlers.Conso
 		release()
 		return handlers.OpenedConsole{}, handlers.ErrStopping
 	}
+	c.session.Stall = m.stall
 	m.open[c.id] = c
 	m.meter.consoles.Inc()
 	m.log.Info("console opened", "console", tagOf(c.id), "trace", o.Trace)

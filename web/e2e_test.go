@@ -2,6 +2,7 @@ package web
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -11,9 +12,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/diagtest"
+	"mqttdoctor/diag/guard"
 	"mqttdoctor/web/signin"
 )
 
@@ -32,10 +35,12 @@ type e2eConfig struct {
 	OpenWS string `json:"open_ws"`
 	// Restart is a broker like Open of which POST to Control+"/down" and "/up" make an end and a new beginning; empty: the
 	// script has no use for it.
-	Restart  string `json:"restart"`
-	Control  string `json:"control"`
-	Username string `json:"username"`
-	Password string `json:"password"`
+	Restart string `json:"restart"`
+	Control string `json:"control"`
+	// Forbidden is a URL whose name leads to an address that the policy refuses.
+	Forbidden string `json:"forbidden"`
+	Username  string `json:"username"`
+	Password  string `json:"password"`
 	// Provider is the issuer that people sign in with; empty: they do not.
 	Provider string `json:"provider"`
 	// Firefox is the program, and Lighthouse the folder of its packages; empty: the script does without.
@@ -58,12 +63,18 @@ func startE2E(t *testing.T) (*testServer, Config, e2eConfig) {
 // startE2EWith does so with a configuration.
 func startE2EWith(t *testing.T, c Config) (*testServer, Config, e2eConfig) {
 	t.Helper()
+	return startE2EOn(t, c, nil)
+}
+
+// startE2EOn does so on an engine of its own; nil: the real one.
+func startE2EOn(t *testing.T, c Config, e *Engine) (*testServer, Config, e2eConfig) {
+	t.Helper()
 	chromium := diagtest.Require(t, "chromium", "chromium-browser", "google-chrome")
 	diagtest.Require(t, "node")
 	modules := diagtest.NodeModules(t, "playwright-core", "axe-core")
 	broker := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt"}, Users: map[string]string{"meter": "right"}})
 	open := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt", "ws"}})
-	s := startServer(t, c, nil)
+	s := startServer(t, c, e)
 	return s, c, e2eConfig{Base: s.base, Chromium: chromium, Modules: modules, Silent: diagtest.Peer(t, diagtest.Silent).URL("mqtt"),
 		Broker: broker.MQTT, Open: open.MQTT, OpenWS: open.WS, Username: "meter", Password: e2ePassword,
 		State: filepath.Join(t.TempDir(), "state.json"), Shots: os.Getenv("MQTTDOCTOR_E2E_SHOTS")}
@@ -175,9 +186,27 @@ func TestBrowserAttachesPackets(t *testing.T) {
 	e2e.node(t, "attach.mjs")
 }
 
-// What broken brokers do to the console.
+// What broken brokers, and targets that the policy refuses, do to the console.
 func TestBrowserWithBrokenBrokers(t *testing.T) {
-	_, _, e2e := startE2E(t)
+	c := testConfig(t)
+	c.Policy, c.AllowCIDR = guard.Public, []string{"127.0.0.0/8"}
+	policy, err := c.TargetPolicy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := NewEngine(policy, "test", nil)
+	dial := e.Dial
+	e.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address == "metadata.test:80" {
+			address = "169.254.169.254:80"
+		}
+		return dial(ctx, network, address)
+	}
+	s, _, e2e := startE2EOn(t, c, e)
+	e2e.Forbidden = "mqtt://metadata.test:80"
+	s.server.consoles.mu.Lock()
+	s.server.consoles.stall = time.Second
+	s.server.consoles.mu.Unlock()
 	e2e.node(t, "broken.mjs")
 }
 

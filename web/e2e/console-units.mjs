@@ -51,6 +51,19 @@ test("packets are cut whatever pieces they come in", () => {
   }
 });
 
+test("lengths are read before packets are there, whatever pieces they come in", async () => {
+  const { Gauge } = await script("packets/gauge.js");
+  const bytes = Uint8Array.from([0x20, 2, 0, 0, 0x30, 0x80, 1, ...new Uint8Array(128), 0xd0, 0, 0x30, 0xff, 0xff, 0xff, 0x7f, 0, 0]);
+  for (const piece of [1, 2, 5, 1000]) {
+    const gauge = new Gauge();
+    const all = [];
+    for (let i = 0; i < bytes.length; i += piece) all.push(gauge.longest(bytes.subarray(i, i + piece)));
+    assert.equal(Math.max(...all), 5 + 268_435_455);
+    if (piece === 1) assert.deepEqual(all.filter(Boolean), [4, 131, 2, 5 + 268_435_455]);
+  }
+  assert.equal(new Gauge().longest(Uint8Array.from([0x30, 0xff, 0xff, 0xff, 0xff, 1])), 0);
+});
+
 test("what others write is read as they meant it", () => {
   const cases = [
     [5, "out", { cmd: "subscribe", messageId: 3, subscriptions: [{ topic: "a/#", qos: 2, nl: true, rap: true, rh: 1 }], properties: { subscriptionIdentifier: 300 } },

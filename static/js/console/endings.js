@@ -1,6 +1,8 @@
 // Why an attempt or a connection ended, in words, and whether to try again makes sense.
+import { size } from "./dom.js";
 import { reasonOf, coded } from "./reasons.js";
 import { Refused } from "./relay.js";
+import { longestPacket } from "./socket.js";
 import { t } from "./words.js";
 
 // What the server closes a relayed connection with (RFC 6455 7.4.2), and whether trying again can help.
@@ -27,10 +29,11 @@ const hopeless5 = new Set([0x80, 0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8a, 0x8c,
 const hopeless3 = new Set([1, 2, 4, 5]);
 
 // An end is {kind, text, more, hopeless, console, probe, fields}. kind is for programs: "refused" (by the broker), "closed",
-// "relay", "server", "browser", "silent", "malformed". more is what the original said. probe: nobody knows why, and the
+// "relay", "server", "browser", "silent", "malformed", "large". more is what the original said. probe: nobody knows why, and the
 // browser can find out some more.
 export function endOf({ error, disconnect, ended, way, url, connack, connected, version }) {
   if (error instanceof Refused) return { kind: "server", text: error.message, fields: error.fields, code: error.code, hopeless: error.code === "target_forbidden" || error.code === "invalid_input" };
+  if (ended?.large) return { kind: "large", text: t("end.large", { size: size(ended.large), most: size(longestPacket) }), more: t("end.large.more"), hopeless: true };
   if (disconnect) {
     const code = disconnect.reasonCode ?? 0;
     const reason = reasonOf(5, "disconnect", code);

@@ -20,8 +20,8 @@ const subscriptions = new Subscriptions(client);
 const messages = new Messages(client, subscriptions);
 const publisher = new Publisher(client, messages);
 new Detail(messages, (m) => publisher.take(m));
-new Attacher(new PacketView(client), () => client.settings?.at?.url ?? client.settings?.target?.url ?? "");
-new Status(client, run);
+const status = new Status(client, run);
+new Attacher(new PacketView(client, (text) => status.learn(text)), () => client.settings?.at?.url ?? client.settings?.target?.url ?? "");
 let chosen = null; // a saved connection that was filled in, and not connected yet
 new Saved(subscriptions, publisher).on("take", (connection) => { chosen = connection; });
 new CopyAs(client, subscriptions, publisher);

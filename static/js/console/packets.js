@@ -34,8 +34,11 @@ export class PacketView {
   #cleared = 0; // packets that the ring let go by the time when it was last cleared
   #mistakes = 0;
   #detail = byId("packet");
+  #onend;
 
-  constructor(client) {
+  // onend(text) is told how the server saw a relayed connection end.
+  constructor(client, onend) {
+    this.#onend = onend;
     this.#list = new List(byId("packets"), this.#ring, { name: t("packets.list"), row: (p) => this.#row(p) });
     this.#list.on("select", (p) => this.#show(p)).on("draw", (state) => this.#drawn(state));
     this.#ring.onDrop = (p) => this.#numbers.delete(p.seq);
@@ -85,6 +88,7 @@ export class PacketView {
 
   #frame(frame, bytes) {
     if (frame.type === "lost") this.#lost += frame.fields.count;
+    if (frame.type === "closed" || frame.type === "error") this.#onend(frame.explanation);
     this.#add({ ...frame, at: Date.parse(frame.at), wrong: (frame.warnings?.length ?? 0) > 0, topic: frame.fields?.topic, id: frame.fields?.packet_id,
       code: frame.fields?.reason?.code ?? frame.fields?.reasons?.find((r) => r.code >= 0x80)?.code, words: () => frame }, 2 * bytes);
   }

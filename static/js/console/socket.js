@@ -1,5 +1,11 @@
+import { Gauge } from "./packets/gauge.js";
+
+// The longest packet that a page reads. MQTT.js holds a packet until it is whole, and MQTT allows 256 MiB, which is more than the
+// tabs of many machines bear.
+export const longestPacket = 64 << 20;
+
 // A WebSocket of the browser's that shows what passes. onbytes(dir, bytes) gets each message as it is sent ("out") or before
-// MQTT.js sees it ("in"); the bytes must not be kept.
+// MQTT.js sees it ("in"); the bytes must not be kept. A packet that is too long ends it before it is read.
 export function tapped(url, protocols, onbytes) {
   const socket = new WebSocket(url, protocols);
   socket.binaryType = "arraybuffer";
@@ -10,12 +16,24 @@ export function tapped(url, protocols, onbytes) {
     send(data);
   };
   socket.addEventListener("open", () => { socket.opened = performance.now(); });
-  socket.addEventListener("message", ({ data }) => {
-    if (data instanceof ArrayBuffer) onbytes("in", new Uint8Array(data));
-    else socket.text = true; // MQTT travels in binary messages (MQTT 3.1.1, 6.0)
+  const gauge = new Gauge();
+  let large = 0;
+  socket.addEventListener("message", (event) => {
+    if (!(event.data instanceof ArrayBuffer)) {
+      socket.text = true; // MQTT travels in binary messages (MQTT 3.1.1, 6.0)
+      return;
+    }
+    const bytes = new Uint8Array(event.data);
+    if (!large) onbytes("in", bytes);
+    const longest = gauge.longest(bytes);
+    if (longest > longestPacket && !large) {
+      large = longest;
+      socket.close();
+    }
+    if (large) event.stopImmediatePropagation(); // MQTT.js listens behind this
   });
   socket.addEventListener("close", ({ code, reason }) => {
-    socket.ended = { code, reason, opened: socket.opened !== undefined, took: performance.now() - socket.begun, text: socket.text };
+    socket.ended = { code, reason, opened: socket.opened !== undefined, took: performance.now() - socket.begun, text: socket.text, large };
   });
   return socket;
 }

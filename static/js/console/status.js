@@ -12,6 +12,7 @@ export class Status {
   #problem = byId("console-problem");
   #attempts = byId("attempts");
   #until = 0;
+  #unexplained = []; // where it stands that a connection broke off without a reason
 
   // diagnose(url) starts a run on the same target.
   constructor(client, diagnose) {
@@ -64,16 +65,20 @@ export class Status {
         }
         this.#until = detail.until;
         this.#say("waiting", t("status.waiting", { n: detail.attempt }), " ");
-        this.#attempt("warned", t("attempt.waiting", { reason: detail.end.text, wait: duration(detail.wait), n: detail.attempt }));
-        this.#explain(detail.end, true);
+        this.#ended(detail.end, this.#attempt("warned", t("attempt.waiting", { reason: detail.end.text, wait: duration(detail.wait), n: detail.attempt })), true);
         break;
       case "ended":
         this.#say("ended", t(detail.was ? "status.ended" : "status.failed"));
-        this.#attempt("failed", detail.end.text);
-        this.#explain(detail.end, false);
+        this.#ended(detail.end, this.#attempt("failed", detail.end.text), false);
         byId("connect-card").open = true;
         break;
     }
+  }
+
+  // learn adds what the server saw to a relayed connection that ended without a word: whoever takes no bytes any more gets no
+  // close frame either.
+  learn(text) {
+    for (const place of this.#unexplained.splice(0)) place.append(place.tagName === "DIV" ? el("p", {}, text) : ` ${text}`);
   }
 
   #tick() {
@@ -89,9 +94,16 @@ export class Status {
     list.append(el("li", { class: `is-${tone}` }, el("span", { class: "attempt-mark" }, icon(tone)), el("span", { class: "row-time" }, clock(Date.now())), el("span", {}, text)));
     while (list.children.length > remembered) list.firstChild.remove();
     list.scrollTop = list.scrollHeight;
+    return list.lastChild.lastChild;
   }
 
-  // #explain shows why it ended, and what can be done.
+  // #ended explains an end below the status, and remembers where more can be said of it. line is that of the attempt.
+  #ended(end, line, again) {
+    const words = this.#explain(end, again);
+    this.#unexplained = end.kind === "lost" && this.#client.settings.way === "relay" ? [line, words] : [];
+  }
+
+  // #explain shows why it ended, and what can be done. It returns the element of the words.
   #explain(end, again) {
     const words = el("div", { class: "problem-words" }, el("p", { class: "problems-title" }, end.text));
     const add = (text) => words.append(el("p", {}, text));
@@ -105,6 +117,7 @@ export class Status {
     if (end.kind !== "server") acts.append(button("logo", t(way === "direct" ? "end.diagnose_direct" : "end.diagnose"), () => this.#diagnose(), { shape: "primary" }));
     this.#problem.replaceChildren(el("div", { class: "problems", role: "alert" }, icon("warned"), words, acts));
     if (end.probe && way === "direct") this.#probe(words, at?.url ?? target.url);
+    return words;
   }
 
   async #probe(words, url) {
