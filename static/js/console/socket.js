@@ -1,3 +1,4 @@
+// Opens a browser's WebSocket, shows what passes on it, and ends it before a packet that is too long is read.
 import { Gauge } from "./packets/gauge.js";
 
 // The longest packet that a page reads. MQTT.js holds a packet until it is whole, and MQTT allows 256 MiB, which is more than the
