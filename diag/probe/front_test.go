@@ -113,6 +113,9 @@ func TestBehindHaproxy(t *testing.T) {
 	foreign := diag.TargetInput{WS: diag.WSInput{Origin: "https://console.example"}}
 	patient := diag.PlanInput{TimeoutS: seconds(5)}
 	const raw, web = "listen l\n mode tcp\n bind PORT\n ", "listen l\n mode http\n bind PORT\n "
+	// As AWS IoT Core has it on 443.
+	const byALPN = "frontend f\n mode tcp\n bind PORT ssl crt PEM alpn x-amzn-mqtt-ca,http/1.1\n use_backend mqtt if { ssl_fc_alpn x-amzn-mqtt-ca }\n default_backend web\n" +
+		"backend mqtt\n mode tcp\n server s RAW\nbackend web\n mode tcp\n"
 	runScenarios(t, []scenario{
 		{name: "raw", peer: behindHaproxy("mqtt", "", nil, raw+"server s RAW")},
 		{name: "dead backend", peer: behindHaproxy("mqtt", "", nil, raw+"server s 127.0.0.1:1"), plan: patient, want: "tcp.closed_on_accept"},
@@ -124,6 +127,10 @@ func TestBehindHaproxy(t *testing.T) {
 			want: "tcp.proxy_protocol_expected"},
 		{name: "PROXY header wanted before TLS", peer: behindHaproxy("mqtts", "", ca, "listen l\n mode tcp\n bind PORT accept-proxy ssl crt PEM\n server s RAW"),
 			in: trusting, want: "tcp.proxy_protocol_expected"},
+		{name: "ALPN name wanted", peer: behindHaproxy("mqtts", "", ca, byALPN), in: trusting, want: "tls.alpn_required", suggest: `{"tls":{"alpn":["x-amzn-mqtt-ca"]}}`},
+		{name: "ALPN name wanted, a web server else", peer: behindHaproxy("mqtts", "", ca, byALPN+" server s WS\n"), in: trusting, want: "tls.alpn_required",
+			suggest: `{"tls":{"alpn":["x-amzn-mqtt-ca"]}}`},
+		{name: "ALPN name given", peer: behindHaproxy("mqtts", "", ca, byALPN), in: diag.TargetInput{TLS: diag.TLSInput{CAPEM: ca.PEM, ALPN: []string{"x-amzn-mqtt-ca"}}}},
 		{name: "raw broker behind HTTP", peer: behindHaproxy("ws", "/mqtt", nil, web+"server s RAW"), want: "ws.bad_gateway", readings: []diag.Code{"ws.upgrade_stripped"}},
 		{name: "upgrade taken out", peer: behindHaproxy("ws", "/mqtt", nil, web+"http-request del-header Upgrade\n server s WS"), want: "ws.upgrade_stripped"},
 		{name: "upgrade passed", peer: behindHaproxy("ws", "/mqtt", nil, web+"server s WS")},

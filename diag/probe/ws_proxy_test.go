@@ -93,6 +93,7 @@ backend b
 func TestProxies(t *testing.T) {
 	t.Parallel()
 	const upgrade = `proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; `
+	const bare = `proxy_set_header Sec-WebSocket-Protocol ""; `
 	runScenarios(t, []scenario{
 		{name: "nginx with the upgrade headers", peer: nginx(`location / { ` + upgrade + `proxy_pass BACKEND; }`)},
 		{name: "haproxy", peer: haproxy},
@@ -105,6 +106,11 @@ func TestProxies(t *testing.T) {
 		{name: "nginx without the upgrade headers before nats", peer: nginxBefore(diagtest.NATS, `location / { proxy_pass BACKEND; }`), want: "ws.upgrade_stripped"},
 		{name: "nginx without the upgrade headers before rabbitmq", peer: as("ws", "/ws", nginxBefore(diagtest.RabbitMQ, `location / { proxy_pass BACKEND; }`)), want: "ws.upgrade_stripped"},
 		{name: "nginx with HTTP 1.1 alone", peer: nginxBefore(mochiWS, `location / { proxy_http_version 1.1; proxy_pass BACKEND; }`), want: "ws.upgrade_stripped"},
+		{name: "nginx without the subprotocol before mosquitto", peer: nginx(`location / { ` + upgrade + bare + `proxy_pass BACKEND; }`), want: "ws.subprotocol_rejected", variant: "*"},
+		{name: "nginx without the subprotocol before mochi", peer: nginxBefore(mochiWS, `location / { `+upgrade+bare+`proxy_pass BACKEND; }`), want: "ws.subprotocol_rejected", variant: "*"},
+		{name: "nginx without the subprotocol before aedes", peer: nginxBefore(diagtest.Aedes, `location / { `+upgrade+bare+`proxy_pass BACKEND; }`), want: "ws.subprotocol_rejected", variant: "*"},
+		{name: "nginx without the subprotocol before nats", peer: nginxBefore(diagtest.NATS, `location / { `+upgrade+bare+`proxy_pass BACKEND; }`)}, // which answers it at /mqtt whatever is asked
+		{name: "nginx without the subprotocol before rabbitmq", peer: as("ws", "/ws", nginxBefore(diagtest.RabbitMQ, `location / { `+upgrade+bare+`proxy_pass BACKEND; }`)), want: "ws.subprotocol_rejected", variant: "*"},
 		{name: "nginx at another path", peer: as("ws", "/broker", nginx(`location = /mqtt { `+upgrade+`proxy_pass BACKEND; } location / { return 404; }`)), want: "ws.wrong_path",
 			suggest: `{"url":"ws://HOST/mqtt"}`},
 		{name: "nginx returns 404", peer: nginx(`location / { return 404; }`), want: "ws.not_websocket"},
