@@ -41,6 +41,9 @@ type Broker struct {
 	// several goroutines at once.
 	Down func()
 	Up   func() error
+	// Hang makes the broker stand still: its system accepts further connections, and nothing answers on them. Nil for a broker
+	// that cannot.
+	Hang func() error
 }
 
 // URLs lists the listeners that there are, in the order mqtt, mqtts, ws, wss.

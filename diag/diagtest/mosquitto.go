@@ -81,6 +81,7 @@ func startMosquitto(t testing.TB, program string, o MosquittoOptions) (*Broker, 
 		}
 	}
 	t.Cleanup(b.Down)
+	b.Hang = func() error { return hang(p.cmd.Process.Pid) }
 	b.Log = p.log
 	urls := b.URLs()
 	if o.ClientCA != nil || b.CA == nil {

@@ -25,7 +25,11 @@ func endGroup(pid int, kill bool) {
 		signal = syscall.SIGKILL
 	}
 	_ = syscall.Kill(-pid, signal)
+	_ = syscall.Kill(-pid, syscall.SIGCONT) // one that hangs hears it only then
 }
+
+// hang stops a process group where it stands.
+func hang(pid int) error { return syscall.Kill(-pid, syscall.SIGSTOP) }
 
 // hasEnded tells whether a child has ended, without waiting. Its exit status is taken by that.
 func hasEnded(pid int) bool {

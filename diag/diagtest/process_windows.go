@@ -1,6 +1,7 @@
 package diagtest
 
 import (
+	"errors"
 	"os/exec"
 	"strconv"
 
@@ -16,6 +17,9 @@ func endGroup(pid int, kill bool) {
 		_ = exec.Command("taskkill", "/T", "/F", "/PID", strconv.Itoa(pid)).Run()
 	}
 }
+
+// hang is not to be had here.
+func hang(int) error { return errors.ErrUnsupported }
 
 // hasEnded tells whether a child has ended, without waiting. Its id is not another's before it was waited for.
 func hasEnded(pid int) bool {

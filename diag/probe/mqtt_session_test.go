@@ -41,46 +41,53 @@ func kicking(after time.Duration, code byte) func(testing.TB) string {
 	}
 }
 
+// rival is that device: it is connected when it returns.
+func rival(t testing.TB, address, id string, after time.Duration) {
+	t.Helper()
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	connected := make(chan struct{})
+	var once sync.Once
+	group.Go(func() {
+		for {
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				once.Do(func() { close(connected) })
+				return
+			}
+			ended := make(chan struct{})
+			group.Go(func() {
+				select {
+				case <-stop:
+				case <-ended:
+				}
+				conn.Close()
+			})
+			_, _ = conn.Write(mqttwire.EncodeConnect(mqttwire.ConnectOptions{Version: mqttwire.V311, ClientID: id, CleanStart: true, KeepAlive: 60}))
+			buf := make([]byte, 64)
+			for err = nil; err == nil; _, err = conn.Read(buf) {
+				once.Do(func() { close(connected) })
+			}
+			close(ended)
+			select {
+			case <-stop:
+				return
+			case <-time.After(after):
+			}
+		}
+	})
+	<-connected
+	t.Cleanup(func() {
+		close(stop)
+		group.Wait()
+	})
+}
+
 // rivalled is a broker to which a device with the given client id comes back whenever it was pushed off.
 func rivalled(id string, after time.Duration) func(testing.TB) string {
 	return func(t testing.TB) string {
 		b := diagtest.ScriptedBroker(t, diagtest.Script{})
-		stop := make(chan struct{})
-		var group sync.WaitGroup
-		connected := make(chan struct{})
-		var once sync.Once
-		group.Go(func() {
-			for {
-				conn, err := net.Dial("tcp", b.Addr)
-				if err != nil {
-					return
-				}
-				ended := make(chan struct{})
-				group.Go(func() {
-					select {
-					case <-stop:
-					case <-ended:
-					}
-					conn.Close()
-				})
-				_, _ = conn.Write(mqttwire.EncodeConnect(mqttwire.ConnectOptions{Version: mqttwire.V311, ClientID: id, CleanStart: true, KeepAlive: 60}))
-				buf := make([]byte, 64)
-				for err = nil; err == nil; _, err = conn.Read(buf) {
-					once.Do(func() { close(connected) })
-				}
-				close(ended)
-				select {
-				case <-stop:
-					return
-				case <-time.After(after):
-				}
-			}
-		})
-		<-connected
-		t.Cleanup(func() {
-			close(stop)
-			group.Wait()
-		})
+		rival(t, b.Addr, id, after)
 		return b.Target()
 	}
 }

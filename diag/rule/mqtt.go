@@ -244,7 +244,7 @@ func serverUnavailable(v *diag.View) diag.Verdict {
 	switch {
 	case isCode(c.Seen, []int{v3Unavailable}, []int{v5Unavailable}):
 		if c.Seen.Code == v3Unavailable {
-			// MQTT 3.1.1 has no code for a limit: RabbitMQ and others that have reached one say this.
+			// MQTT 3.1.1 has no code for a limit: EMQX says this at one (emqx_reason_codes:compat/2), where MQTT 5 has 0x97.
 			f.Readings = []diag.Code{"mqtt.connection_limit"}
 		}
 		return diag.Holds(f)
