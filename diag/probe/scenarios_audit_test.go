@@ -214,6 +214,7 @@ var proofs = map[diag.Code]proof{
 	"ws.expected":             {"TestWebSocketExpected: mqtt to a ws listener", "TestSubprotocol: chosen"},
 	"ws.raw_mqtt_peer":        {"TestWebSocketExpected: ws asked of a raw broker", "TestWebSocketExpected: raw asked of a raw broker"},
 	"ws.text_frames":          {"TestUpgradeDeclined: text frames", "TestSubprotocol: chosen"},
+	"ws.mixed_content":        {"TestMixedContent: secure page, ws", "TestMixedContent: secure page, wss"},
 
 	"mqtt.not_mqtt":               {"TestNotMQTT: noise", "TestWebSocketExpected: raw asked of a raw broker"},
 	"mqtt.no_connack":             {"TestRealBrokersThatMind: hangs", "TestRealBrokersThatMind: hangs not"},
@@ -268,7 +269,7 @@ var proofs = map[diag.Code]proof{
 }
 
 // owed are causes whose scenarios are being written; none other may be added.
-var owed = map[diag.Code]bool{"tls.client_key_mismatch": true, "ws.mixed_content": true}
+var owed = map[diag.Code]bool{"tls.client_key_mismatch": true}
 
 // twinOf lists the causes whose twin a scenario is. A long round trip is not among them: a busy machine has one too.
 func twinOf(t *testing.T, name string) []diag.Code {

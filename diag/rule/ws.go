@@ -89,10 +89,8 @@ func mixedContent(v *diag.View) diag.Verdict {
 	if !strings.HasPrefix(strings.ToLower(v.Target.WS.Origin), "https://") {
 		return diag.Open()
 	}
-	for _, s := range diag.SeenBy[*diag.Resolution](v, "dns.resolve") {
-		if slices.ContainsFunc(s.Seen.Addresses, isLoopbackText) {
-			return diag.Excluded(diag.N("because.trustworthy_loopback")) // W3C Secure Contexts 3.1
-		}
+	if trustworthyHost(v.Target.Host) {
+		return diag.Excluded(diag.N("because.trustworthy_loopback"))
 	}
 	up, ok := askedUpgrade(v)
 	if !ok {
@@ -101,9 +99,11 @@ func mixedContent(v *diag.View) diag.Verdict {
 	return diag.Holds(diag.Finding{Step: up.Step.ID, Evidence: up.Step.Evidence})
 }
 
-func isLoopbackText(address string) bool {
-	a, err := netip.ParseAddr(address)
-	return err == nil && a.IsLoopback()
+// trustworthyHost tells a host that browsers take for this machine whatever the network says: a loopback address or a name at or
+// below localhost, not one that merely resolves to a loopback address (W3C Secure Contexts 3.1).
+func trustworthyHost(host string) bool {
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && a.IsLoopback() || isLocalhost(strings.ToLower(strings.TrimSuffix(host, ".")))
 }
 
 func wsExpected(v *diag.View) diag.Verdict {

@@ -68,12 +68,15 @@ func upgradeLookAlikes() []recorded {
 	page.WS.Origin = "https://app.example.com"
 	plainPage := ws
 	plainPage.WS.Origin = "http://app.example.com"
-	local := seen("dns.resolve", "", &diag.Resolution{Name: "localhost", Addresses: []string{"127.0.0.1"}})
+	local, localName, localAddress := page, page, page
+	local.Host, localName.Host, localAddress.Host = "localhost", "broker.localhost", "::1"
 	return []recorded{
 		{name: "a page over https", target: page, steps: []diag.Step{upgrade(101), connect(answered(0))}, want: "ws.mixed_content"},
 		{name: "a page over http", target: plainPage, steps: []diag.Step{upgrade(101), connect(answered(0))}},
 		{name: "no page", target: ws, steps: []diag.Step{upgrade(101), connect(answered(0))}},
-		{name: "a page over https, to the machine itself", target: page, steps: []diag.Step{local, upgrade(101), connect(answered(0))}},
+		{name: "a page over https, to the machine itself", target: local, steps: []diag.Step{upgrade(101), connect(answered(0))}},
+		{name: "a page over https, to a name of the machine itself", target: localName, steps: []diag.Step{upgrade(101), connect(answered(0))}},
+		{name: "a page over https, to its address", target: localAddress, steps: []diag.Step{upgrade(101), connect(answered(0))}},
 		{name: "404 here, 101 there", target: ws, steps: []diag.Step{upgrade(404), path("/ws", 101)}, want: "ws.wrong_path",
 			because: map[diag.Code]string{"ws.not_websocket": "because.other_path_upgrades", "ws.bad_gateway": "because.http_status"}},
 		{name: "404 everywhere", target: ws, steps: []diag.Step{upgrade(404), path("/ws", 404)}, want: "ws.not_websocket",
