@@ -59,6 +59,7 @@ type Store interface {
 	People
 	Traces
 	Shares
+	Requests
 
 	// Close ends the store in order. It is called once, when nothing else is under way.
 	Close() error

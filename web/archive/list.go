@@ -12,6 +12,7 @@ import (
 type RunFilter struct {
 	Person  string       // who made them; empty: everybody
 	Maker   []byte       // hash of the owner cookie of the browser that made them, with nobody signed in; empty: any
+	Request string       // what they were made for; empty: anything
 	Address string       // the whole URL, as in reports; empty: any
 	Target  string       // a part of the URL; empty: all
 	Verdict diag.Overall // empty: any
@@ -53,6 +54,9 @@ func (f RunFilter) where() (query string, args []any) {
 	}
 	if len(f.Maker) > 0 {
 		add(`owner_hash = ? AND person = ''`, f.Maker)
+	}
+	if f.Request != "" {
+		add(`request = ? AND request <> ''`, f.Request) // the second part is what the index is made for
 	}
 	if f.Address != "" {
 		add(`substr(target, 1, `+addressPart+`) = substr(CAST(? AS TEXT), 1, `+addressPart+`) AND target = ?`, f.Address, f.Address)

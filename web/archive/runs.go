@@ -34,7 +34,10 @@ func (s *SQL) Create(ctx context.Context, header diag.Report, owner Owner, room 
 			string(header.State), header.CreatedAt.UnixMilli(), header.ExpiresAt.UnixMilli(), owner.TokenHash, nullable(owner.CookieHash),
 			string(data), s.process, room.Client, owner.Person, owner.Name, header.Target.URL, len(data), hideText(owner.hides()),
 			nullable(owner.HelperHash), owner.Request, number(!header.ImportedAt.IsZero()))
-		return err
+		if err != nil || owner.Request == "" {
+			return err
+		}
+		return s.begunFor(ctx, tx, owner.Request)
 	})
 }
 
@@ -91,8 +94,12 @@ func (s *SQL) Append(ctx context.Context, id string, events []diag.Event) error 
 			}
 			bytes += n
 		}
-		if _, err := s.exec(ctx, tx, `UPDATE runs SET bytes = bytes + ? WHERE id = ?`, bytes, id); err != nil {
+		var request string
+		if err := s.row(ctx, tx, `UPDATE runs SET bytes = bytes + ? WHERE id = ? RETURNING request`, bytes, id).Scan(&request); err != nil {
 			return err
+		}
+		if request != "" && events[len(events)-1].Type == diag.EventRunFinished {
+			return s.engine.signal(ctx, tx, Key(id), Key(request))
 		}
 		return s.engine.signal(ctx, tx, Key(id))
 	})
@@ -218,15 +225,19 @@ func (s *SQL) Events(ctx context.Context, id string, after, limit int) ([]diag.E
 // Erase implements [Store].
 func (s *SQL) Erase(ctx context.Context, id string) error {
 	err := s.inTx(ctx, func(tx *sql.Tx) error {
-		var process string
-		err := s.row(ctx, tx, `DELETE FROM runs WHERE id = ? RETURNING process_id`, id).Scan(&process)
+		var process, request string
+		err := s.row(ctx, tx, `DELETE FROM runs WHERE id = ? RETURNING process_id, request`, id).Scan(&process, &request)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNotFound
 		}
 		if err != nil {
 			return err
 		}
-		return s.engine.signal(ctx, tx, Key(id), Key(process)) // its viewers, and who carries it
+		keys := []string{Key(id), Key(process)} // its viewers, and who carries it
+		if request != "" {
+			keys = append(keys, Key(request)) // who asked for it
+		}
+		return s.engine.signal(ctx, tx, keys...)
 	})
 	if err != nil {
 		return err
@@ -286,8 +297,12 @@ func (s *SQL) Expire(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	// A run that is under way is left alone: its keeper still writes.
+	requests, err := s.expireRequests(ctx)
+	if err != nil {
+		return 0, err
+	}
 	n, err := s.exec(ctx, s.write, `DELETE FROM runs WHERE expires_at <= ? AND state <> ?`, s.now().UnixMilli(), string(diag.StateRunning))
-	if err != nil || (n == 0 && !s.unscrubbed.Load()) {
+	if err != nil || (n+requests == 0 && !s.unscrubbed.Load()) {
 		return 0, err
 	}
 	return n, s.scrub(ctx)
