@@ -92,6 +92,9 @@ func problem(err error, lang catalogue.Lang) Problem {
 		if busy.Consoles {
 			code = "too_many_consoles"
 		}
+		if busy.Requests {
+			code = "too_many_requests"
+		}
 		if busy.PerClient {
 			code += "_client"
 		}
@@ -137,6 +140,10 @@ func problem(err error, lang catalogue.Lang) Problem {
 		return made(http.StatusForbidden, "sign_in_declined")
 	case errors.Is(err, ErrNotFound):
 		return made(http.StatusNotFound, "run_not_found")
+	case errors.Is(err, ErrNoRequest):
+		return made(http.StatusNotFound, "request_not_found")
+	case errors.Is(err, ErrRequestSpent):
+		return made(http.StatusTooManyRequests, "request_spent")
 	case errors.Is(err, ErrNoConsole):
 		return made(http.StatusNotFound, "console_not_found")
 	case errors.Is(err, ErrNoTrace):

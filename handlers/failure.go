@@ -33,6 +33,7 @@ var (
 // Busy says that as many runs are under way as may be, or as many consoles open.
 type Busy struct {
 	Consoles   bool // it is the limit of consoles
+	Requests   bool // it is that of requests, which end by themselves or are deleted
 	RetryAfter time.Duration
 	// PerClient tells that it is this client's own limit, not the server's.
 	PerClient bool
@@ -42,6 +43,9 @@ type Busy struct {
 func (e *Busy) Error() string {
 	if e.Consoles {
 		return fmt.Sprintf("%d consoles at once are the limit", e.Limit)
+	}
+	if e.Requests {
+		return fmt.Sprintf("%d requests at once are the limit", e.Limit)
 	}
 	return fmt.Sprintf("%d runs at once are the limit", e.Limit)
 }

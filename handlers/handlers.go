@@ -12,9 +12,10 @@ import (
 	"mqttdoctor/diag"
 )
 
-// Deps are what the handlers need. Only Runs and Consoles are required.
+// Deps are what the handlers need. Only Runs, Requests and Consoles are required.
 type Deps struct {
 	Runs     Runs
+	Requests Requests
 	Consoles Consoles
 	Demo     Demo   // nil: this server offers none
 	Admin    Admin  // nil: there are no administrators

@@ -95,6 +95,10 @@ type Rights struct {
 	Delete bool
 	// Rerun at once, without typing anything again.
 	Rerun bool
+	// Helper: asked for this run, and did not make it. Rerun then is with the secrets of who made it, who let him.
+	Helper bool
+	// Request is what the run was made for, for its maker and its helper; empty: nothing.
+	Request string
 	// Missing are the secret fields that must be typed again for a rerun, such as "target.password"; empty: none.
 	Missing []string
 }

@@ -15,12 +15,14 @@ import (
 
 // Acts of the audit log, beside those of package signin.
 const (
-	actRun     = "run"
-	actImport  = "import"
-	actCancel  = "cancel"
-	actErase   = "erase"
-	actConsole = "console"
-	actLimits  = "limits"
+	actRun      = "run"
+	actImport   = "import"
+	actCancel   = "cancel"
+	actErase    = "erase"
+	actConsole  = "console"
+	actAsk      = "ask"
+	actAskErase = "ask_erase"
+	actLimits   = "limits"
 )
 
 // audit notes who did what, where people sign in: a log without persons would keep addresses of people for nobody. A nil

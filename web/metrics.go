@@ -32,6 +32,7 @@ type meter struct {
 	requests *prometheus.HistogramVec
 	consoles prometheus.Gauge
 	relayed  *prometheus.CounterVec
+	asked    *prometheus.CounterVec
 	relay    relay.Meter
 	known    map[diag.Code]bool // what the catalogue has
 }
@@ -44,6 +45,14 @@ const (
 	erasedByOwner = "deleted"
 	erasedByTime  = "expired"
 	erasedBySize  = "size"
+)
+
+// What becomes of a request, as mqttdoctor_help_requests_total tells it.
+const (
+	askedMade   = "made"
+	askedOpened = "opened"
+	askedRun    = "run"
+	askedErased = "erased"
 )
 
 func newMeter() *meter {
@@ -77,6 +86,8 @@ func newMeter() *meter {
 		relayed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mqttdoctor_relays_total",
 			Help: "Relayed connections that have ended, by who ended them and why."}, []string{"by", "why"}),
 	}
+	m.asked = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mqttdoctor_help_requests_total",
+		Help: "Requests to somebody else to run a diagnosis: made, opened for the first time, run, erased by those who made them."}, []string{"what"})
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "mqttdoctor_relays_open", Help: "Relayed connections under way."},
 		func() float64 { return float64(m.relay.Open.Load()) })
 	bytes := func(direction string, n *atomic.Int64) prometheus.Collector {
@@ -87,7 +98,7 @@ func newMeter() *meter {
 		ConstLabels: prometheus.Labels{"version": Version()}})
 	build.Set(1)
 	m.registry.MustRegister(build, m.runs, m.duration, m.causes, m.checks, m.running, m.viewers, m.refused, m.unkept, m.erased, m.bytes, m.beats,
-		m.requests, m.consoles, m.relayed, open, bytes("out", &m.relay.Out), bytes("in", &m.relay.In),
+		m.requests, m.consoles, m.relayed, m.asked, open, bytes("out", &m.relay.Out), bytes("in", &m.relay.In),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.begin()
 	return m
@@ -104,6 +115,9 @@ func (m *meter) begin() {
 	}
 	for _, why := range []string{erasedByOwner, erasedByTime, erasedBySize} {
 		m.erased.WithLabelValues(why)
+	}
+	for _, what := range []string{askedMade, askedOpened, askedRun, askedErased} {
+		m.asked.WithLabelValues(what)
 	}
 	for _, ok := range []bool{true, false} {
 		m.beats.WithLabelValues(result(ok))

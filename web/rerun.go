@@ -16,6 +16,9 @@ func (m *Runs) Rerun(ctx context.Context, id string, by handlers.Actor, with han
 	if err != nil {
 		return handlers.Started{}, err
 	}
+	if !owns(by, found.owner) && m.helpsWith(ctx, by, found) {
+		return m.repeatForHelper(ctx, found, by, with)
+	}
 	if by.Token != "" && !owns(by, found.owner) {
 		return handlers.Started{}, handlers.ErrNotYours
 	}
@@ -27,14 +30,18 @@ func (m *Runs) Rerun(ctx context.Context, id string, by handlers.Actor, with han
 	missing = append(missing, hiddenFields(by, found, &in.Target, with.Secrets)...)
 	if len(missing) > 0 && found.held && acts && !anyGiven(with.Secrets) {
 		token := newToken()
-		return m.askRerun(ctx, found.process, rerunOrder{Run: id, NewID: newID(), Owner: ownerOf(by, token), Addr: by.Addr,
+		return m.askRerun(ctx, found.process, rerunOrder{Run: id, NewID: newID(), Owner: m.ownerAgain(by, token, found), Addr: by.Addr,
 			Apply: with.Apply, Lang: with.Lang}, token, missing)
 	}
 	in, err = again(in, missing, found.report, with)
 	if err != nil {
 		return handlers.Started{}, err
 	}
-	return m.Start(ctx, by, in)
+	next, token := newID(), newToken()
+	if err := m.start(ctx, next, m.ownerAgain(by, token, found), by.Addr, in); err != nil {
+		return handlers.Started{}, err
+	}
+	return handlers.Started{ID: next, DeleteToken: token}, nil
 }
 
 // again is the input of a rerun: with what was asked to be changed, or the reason why there can be none.

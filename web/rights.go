@@ -69,6 +69,19 @@ func (m *Runs) Rights(ctx context.Context, id string, by handlers.Actor) (handle
 	acts := mayAct(by, found.owner) == nil
 	rights := handlers.Rights{Owner: mine, Delete: mayErase(by, found.owner) == nil,
 		Cancel: mayCancel(by, found.owner) == nil && found.report.State == diag.StateRunning}
+	if found.owner.Request != "" {
+		if kept, err := m.store.Request(ctx, found.owner.Request); err == nil { // else it is over, and the run its maker's alone
+			rights.Helper = !mine && helps(by, kept)
+			if mine || rights.Helper {
+				rights.Request = kept.ID
+			}
+		}
+	}
+	if rights.Helper {
+		_, missing := m.inputOf(found.report, true, diag.TargetInput{})
+		rights.Rerun = len(found.owner.HelperHash) > 0 && (len(missing) == 0 || found.held)
+		return rights, nil
+	}
 	if !mayRepeat(by, found) {
 		return rights, nil
 	}

@@ -144,7 +144,9 @@ func (m *Runs) start(ctx context.Context, id string, owner archive.Owner, addr n
 		m.all.Done()
 		return m.busy(err)
 	}
-	m.audit.note(ctx, archive.AuditLine{Act: actRun, Person: owner.Person, Name: owner.Name, Client: addr.String(), Run: tagOf(id), Target: place(plan.Target)})
+	m.audit.note(ctx, archive.AuditLine{Act: actRun, Person: owner.Person, Name: owner.Name, Client: addr.String(), Run: tagOf(id), Target: place(plan.Target),
+		Note: requestNote(owner.Request)})
+	m.changedRequest(owner.Request)
 	if plan.Target.HasSecrets() {
 		m.hold(ctx, id, in, now.Add(plan.Deadline()+holdSecrets))
 	}
@@ -198,6 +200,7 @@ func (m *Runs) carry(ctx context.Context, r *run, plan diag.Plan) {
 	}
 	m.mu.Unlock()
 	close(r.ended)
+	m.changedRequest(r.owner.Request)
 	m.log.Info("run ended", "run", tagOf(r.id), "state", report.State, "verdict", report.Verdict,
 		"duration_ms", report.Duration.Milliseconds(), "connections", report.Connections)
 }

@@ -179,7 +179,7 @@ func (s *Server) routes(engine *Engine, meter *meter) (http.Handler, error) {
 			return nil, err
 		}
 	}
-	deps := handlers.Deps{Runs: s.runs, Consoles: s.consoles, Health: health{s}, Context: s.base, Probes: engine.Probes, Version: Version(),
+	deps := handlers.Deps{Runs: s.runs, Requests: s.runs, Consoles: s.consoles, Health: health{s}, Context: s.base, Probes: engine.Probes, Version: Version(),
 		PublicURL: s.config.PublicURL, ClientAddr: from.addr, Secure: from.secure, Metrics: meter.handler(), MayMeter: meterDoor(s.config.MetricsToken), Asset: files.url,
 		Design: s.config.Design, Log: s.log}
 	if s.demo != nil {
