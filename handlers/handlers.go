@@ -90,6 +90,8 @@ func (h *Handlers) Register(r chi.Router) {
 			r.Post("/runs/{id}/rerun", h.wrap(h.handleRerun))
 			r.Get("/demo", h.wrap(h.handleDemo))
 			r.Post("/console", h.wrap(h.handleOpenConsole))
+			r.Post("/requests", h.wrap(h.handleAsk))
+			r.Get("/requests", h.wrap(h.handleMyRequests))
 		})
 		// For whoever has the link, or the delete token, or the owner's cookie.
 		r.Get("/runs/{id}", h.wrap(h.handleReport))
@@ -101,6 +103,12 @@ func (h *Handlers) Register(r chi.Router) {
 		r.Put("/runs/{id}/trace", h.wrap(h.handleAttach))
 		r.Get("/runs/{id}/trace", h.wrap(h.handleAttached))
 		r.Delete("/runs/{id}/trace", h.wrap(h.handleDetach))
+		// For whoever has the link; more for who made it.
+		r.Get("/requests/{id}", h.wrap(h.handleRequest))
+		r.Delete("/requests/{id}", h.wrap(h.handleEraseRequest))
+		r.Post("/requests/{id}/runs", h.wrap(h.handleHelp))
+		r.Post("/requests/{id}/wish", h.wrap(h.handleWish))
+		r.Get("/requests/{id}/stream", h.wrap(h.handleRequestStream))
 		r.Get("/checks", h.wrap(h.handleChecks))
 		r.Get("/causes", h.wrap(h.handleCauses))
 		r.Post("/client-code", h.wrap(h.handleClientCode))

@@ -99,6 +99,8 @@ func TestOpenAPIHasTheFieldsOfTheTypes(t *testing.T) {
 		"TracePacket": reflect.TypeFor[trace.Frame](), "TraceWarning": reflect.TypeFor[trace.WarningText](),
 		"Note": reflect.TypeFor[diag.Note](), "TraceInput": reflect.TypeFor[traceInput](), "AttachedTrace": reflect.TypeFor[trace.Attached](),
 		"Attachment": reflect.TypeFor[attachedAnswer](), "RunLine": reflect.TypeFor[mineLine](),
+		"RequestInput": reflect.TypeFor[RequestInput](), "Request": reflect.TypeFor[requestAnswer](), "RequestRun": reflect.TypeFor[requestRun](),
+		"Asked": reflect.TypeFor[askedAnswer](), "HelpInput": reflect.TypeFor[helpBody](), "Wish": reflect.TypeFor[Wish](),
 	} {
 		want := slices.Sorted(maps.Keys(fieldsOf(typ)))
 		got := slices.Sorted(maps.Keys(doc.Components.Schemas[name].Properties))

@@ -23,10 +23,7 @@ func (h *Handlers) handleHome(w http.ResponseWriter, r *http.Request) error {
 	case idPattern.MatchString(from):
 		report, err := h.Runs.Get(r.Context(), from, h.actor(r))
 		if err == nil {
-			plan := report.Plan // durations are kept beside it
-			plan.Timeout = time.Duration(report.TimeoutS * float64(time.Second))
-			plan.Watch = time.Duration(report.WatchS) * time.Second
-			page.Form = templates.FormOf(openTarget(report), plan)
+			page.Form = templates.FormOf(openTarget(report), planOf(report))
 		} else if !errors.Is(err, ErrNotFound) {
 			return err
 		}
@@ -42,7 +39,18 @@ func (h *Handlers) handleHome(w http.ResponseWriter, r *http.Request) error {
 	if q.Has("deleted") {
 		page.Notice = page.T("home.deleted")
 	}
+	if q.Has("request_deleted") {
+		page.Notice = page.T("help.deleted")
+	}
 	return h.show(w, r, http.StatusOK, templates.Home(page))
+}
+
+// planOf is a report's plan, with the durations that are kept beside it.
+func planOf(r diag.Report) diag.PlanOptions {
+	plan := r.Plan
+	plan.Timeout = time.Duration(r.TimeoutS * float64(time.Second))
+	plan.Watch = time.Duration(r.WatchS) * time.Second
+	return plan
 }
 
 func (h *Handlers) homePage(w http.ResponseWriter, r *http.Request, f templates.Form) templates.HomePage {

@@ -57,22 +57,29 @@ func (h *Handlers) stream(w http.ResponseWriter, r *http.Request, id string, ren
 	if !isUpgrade(r) {
 		return upgradeRequired(w)
 	}
+	h.attach(w, r, func(ctx context.Context, conn *websocket.Conn) (websocket.StatusCode, string) {
+		return h.feed(ctx, conn, viewer, render)
+	})
+	return nil
+}
+
+// attach makes a websocket of a request that was judged, and feeds it.
+func (h *Handlers) attach(w http.ResponseWriter, r *http.Request, feed func(context.Context, *websocket.Conn) (websocket.StatusCode, string)) {
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		InsecureSkipVerify: true, // sameOrigin above has judged, with the public address in mind
+		InsecureSkipVerify: true, // sameOrigin has judged, with the public address in mind
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
-		return nil // Accept has answered
+		return // Accept has answered
 	}
 	conn.SetReadLimit(streamReadLimit)
 	// The request's context says nothing of a hijacked connection. This one ends with the peer, and with the server.
 	ctx, done := attend(h.Context, conn)
-	if status, reason := h.feed(ctx, conn, viewer, render); status != 0 {
+	if status, reason := feed(ctx, conn); status != 0 {
 		_ = conn.Close(status, reason)
 	}
 	_ = conn.CloseNow()
 	<-done
-	return nil
 }
 
 // errTalks: a viewer sent data. Cancelling is a POST.
@@ -124,15 +131,18 @@ func (h *Handlers) feed(ctx context.Context, conn *websocket.Conn, viewer Viewer
 			if data == nil {
 				continue
 			}
-			// A write that is canceled breaks the connection, and the peer would not learn why it ends.
-			writeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), streamWriteTime)
-			err = conn.Write(writeCtx, websocket.MessageText, data)
-			cancel()
-			if err != nil { // too slow, or gone
+			if err := write(ctx, conn, data); err != nil { // too slow, or gone
 				return 0, ""
 			}
 		}
 	}
+}
+
+// write sends one text. A write that is canceled breaks the connection, and the peer would not learn why it ends.
+func write(ctx context.Context, conn *websocket.Conn, data []byte) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), streamWriteTime)
+	defer cancel()
+	return conn.Write(ctx, websocket.MessageText, data)
 }
 
 // errGone: a viewer does not answer.
@@ -155,6 +165,52 @@ func nextWithPing[T any](ctx context.Context, conn *websocket.Conn, next func(co
 			return news, errGone
 		}
 	}
+}
+
+// streamRequest attaches a websocket to a request: one text message, made by render, for each change (nil: leave it out).
+func (h *Handlers) streamRequest(w http.ResponseWriter, r *http.Request, render func(Request) ([]byte, error)) error {
+	id, err := requestID(r)
+	if err != nil {
+		return err
+	}
+	if !h.sameOrigin(r) {
+		return ErrCrossOrigin
+	}
+	viewer, err := h.Requests.WatchRequest(r.Context(), id, h.actor(r))
+	if err != nil {
+		return err
+	}
+	defer viewer.Stop()
+	if !isUpgrade(r) {
+		return upgradeRequired(w)
+	}
+	h.attach(w, r, func(ctx context.Context, conn *websocket.Conn) (websocket.StatusCode, string) {
+		for {
+			q, err := nextWithPing(ctx, conn, viewer.Next)
+			switch {
+			case errors.Is(err, ErrNoRequest):
+				return websocket.StatusNormalClosure, "request is over"
+			case errors.Is(err, ErrStopping):
+				return websocket.StatusGoingAway, "server is stopping"
+			case errors.Is(context.Cause(ctx), errTalks):
+				return websocket.StatusPolicyViolation, "this stream takes no messages"
+			case ctx.Err() != nil, errors.Is(err, errGone):
+				return 0, ""
+			case err != nil:
+				h.Log.Error("stream of a request failed", "err", err)
+				return websocket.StatusInternalError, ""
+			}
+			data, err := render(q)
+			if err != nil {
+				h.Log.Error("request not rendered", "err", err)
+				return websocket.StatusInternalError, ""
+			}
+			if data != nil && write(ctx, conn, data) != nil {
+				return 0, ""
+			}
+		}
+	})
+	return nil
 }
 
 // sameOrigin tells whether a websocket is asked for by a page of ours, or by a program, which sends no Origin. Browsers

@@ -35,11 +35,18 @@ func families() []string {
 	add("theme.", "auto", "light", "dark")
 	add("admin.", "runs", "audit", "limits")
 	add("admin.result.", "running", "healthy", "attention", "broken", "inconclusive")
-	add("admin.act.", "run", "import", "cancel", "erase", "console", "limits", "sign_in", "sign_in_refused", "sign_out")
+	add("admin.act.", "run", "import", "cancel", "erase", "console", "ask", "ask_erase", "limits", "sign_in", "sign_in_refused", "sign_out")
 	add("admin.limit.", "max-runs", "max-runs-per-client", "max-consoles", "max-consoles-per-client", "max-relays", "retention", "max-database")
 	add("admin.wrong.", "number", "time", "size")
 	add("path.", "you", "dns", "net", "tcp", "tls", "ws", "mqtt", "msg")
 	add("path.state.", "passed", "warned", "failed", "running", "waiting", "unknown", "unreached")
+	for _, g := range askGroups {
+		add("ask.group.", g.id, g.id+".help")
+	}
+	for _, stage := range stages {
+		add("help.stage.", stage, stage+".text")
+	}
+	add("help.show.", string(diag.HideUser), string(diag.HidePayloads))
 	for _, what := range diag.Hides {
 		add("share.", "show."+string(what), "show."+string(what)+".help", "hide."+string(what))
 	}

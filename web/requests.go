@@ -437,6 +437,9 @@ func (m *Runs) WatchRequest(ctx context.Context, id string, by handlers.Actor) (
 // Next implements [handlers.RequestViewer].
 func (v *requestViewer) Next(ctx context.Context) (handlers.Request, error) {
 	for {
+		if v.runs.Stopping() {
+			return handlers.Request{}, handlers.ErrStopping
+		}
 		r, err := v.runs.Request(ctx, v.id, v.by)
 		if err != nil {
 			return r, err

@@ -377,6 +377,7 @@ func (m *Runs) Stop(ctx context.Context) error {
 		f.cancel()
 	}
 	m.mu.Unlock()
+	m.wakes.heard("") // those who look at requests go too
 	done := make(chan struct{})
 	go func() { // ends with the runs, which end in bounded time
 		m.all.Wait()

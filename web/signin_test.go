@@ -317,6 +317,10 @@ var openRoutes = []string{
 	"GET /api/openapi.json", "GET /api/v1/runs/{id}", "GET /api/v1/runs/{id}/share", "PUT /api/v1/runs/{id}/share", "DELETE /api/v1/runs/{id}", "POST /api/v1/runs/{id}/cancel", "GET /api/v1/runs/{id}/stream",
 	"GET /api/v1/checks", "GET /api/v1/causes", "POST /api/v1/topic-match", "POST /api/v1/client-code",
 	"GET /api/v1/runs/{id}/trace", "PUT /api/v1/runs/{id}/trace", "DELETE /api/v1/runs/{id}/trace", "POST /runs/{id}/trace/delete", // as their run
+	// Whoever has a request's link may run what was asked for; its helper more.
+	"GET /requests/{id}", "GET /requests/{id}/live", "POST /requests/{id}/runs", "POST /requests/{id}/delete",
+	"GET /api/v1/requests/{id}", "DELETE /api/v1/requests/{id}", "POST /api/v1/requests/{id}/runs", "POST /api/v1/requests/{id}/wish",
+	"GET /api/v1/requests/{id}/stream",
 	// A console's address is its key, for MQTT clients too.
 	"DELETE /api/v1/console/{id}", "GET /api/v1/console/{id}/mqtt", "GET /api/v1/console/{id}/trace", "GET /api/v1/console/{id}/trace.json",
 	"GET /api/v1/console/{id}/trace.pcapng",

@@ -95,7 +95,18 @@ if (form) {
     problems?.scrollIntoView({ block: "nearest" });
   };
 
+  // Asking somebody else leads to another page. What is secret stays here: it is of no use there.
+  function leaveSecretsOut() {
+    const held = secrets.flatMap((name) => [...form.querySelectorAll(`[name="${CSS.escape(name)}"], [name="${CSS.escape(name)}.file"]`)]);
+    for (const input of held) input.disabled = true;
+    setTimeout(() => { for (const input of held) input.disabled = false; });
+  }
+
   form.addEventListener("submit", async (event) => {
+    if (event.submitter && "ask" in event.submitter.dataset) {
+      leaveSecretsOut();
+      return;
+    }
     event.preventDefault();
     if (form.dataset.sending) return;
     busy(true);
