@@ -15,6 +15,9 @@ var mqttVersions = diag.Probe{
 	ID: checkVersions, Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
 	Ready: func(v *diag.View) diag.Decision {
 		if !v.Options.Depth.Covers(diag.DepthStandard) && !slices.Contains(connectSymptoms, v.Options.Symptom) {
+			if refusedForVersion(v) {
+				return diag.Run() // the fallback to an older version waits for what is heard here
+			}
 			return overdue(v, []diag.Layer{diag.LayerMQTT}, unexplained, true)
 		}
 		// Beside the asked upgrade, which brokers may take their time for: the control would come late behind it.
@@ -41,8 +44,8 @@ var mqttVersions = diag.Probe{
 		version, _ := s.Value.(diag.Version)
 		address := openedAddresses(env.View, beforeUpgrade(env.Target))[0]
 		return variant(ctx, env, askedRoute(env.Target, address).with(diag.PurposeVersion, s.Name, func(r *route) {
-			// Both names, the version's own first: what is asked here is the version, not the name.
-			r.MQTT.Version, r.WS.Subprotocols = version, bothSubprotocols(version)
+			// One name, as clients offer it: mosquitto 2.1 ends an upgrade that offers a list, and ejabberd echoes it whole.
+			r.MQTT.Version, r.WS.Subprotocols = version, subprotocolsFor(version)
 			r.Yield = env.Target.Scheme.IsWebSocket()
 		}))
 	},
@@ -50,6 +53,12 @@ var mqttVersions = diag.Probe{
 
 // connectSymptoms are those where the CONNECT is in question from the start.
 var connectSymptoms = []diag.Symptom{diag.SymptomCannotConnect, diag.SymptomRefused, diag.SymptomTimeout, diag.SymptomAuth}
+
+// refusedForVersion tells whether the asked CONNECT, its version left open, got a refusal that another version may be spared.
+func refusedForVersion(v *diag.View) bool {
+	return v.Target.Protocol == diag.VersionAuto && !connected(v) &&
+		slices.ContainsFunc(askedConnects(v), func(o *diag.MQTTConnect) bool { return o.Outcome == diag.OutcomeRefused && worthOlder(o) })
+}
 
 // unexplained tells whether the answer to the asked CONNECT leaves open that another version would get a better one.
 func unexplained(v *diag.View) bool {

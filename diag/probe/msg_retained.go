@@ -134,6 +134,13 @@ func (r *retainer) setAll(ctx context.Context) {
 	for i := range r.topics {
 		m := mqttwire.Message{Topic: r.topics[i], Payload: []byte(r.markers[i]), QoS: r.qos, Retain: true, ExpiryS: uint32(retainedExpiry.Seconds())}
 		p := publishOn(ctx, r.env, r.pub, m)
+		if i == 0 && p.sent && p.outcome.Ended() && ctx.Err() == nil {
+			// One end may be chance: a broker that does this for the flag does it twice.
+			if !r.reconnect(ctx) {
+				return
+			}
+			p = publishOn(ctx, r.env, r.pub, m)
+		}
 		r.set[i] = p.sent && p.outcome != diag.OutcomeRefused
 		if i > 0 && p.outcome == diag.OutcomeOK {
 			continue
@@ -143,17 +150,23 @@ func (r *retainer) setAll(ctx context.Context) {
 			continue
 		}
 		if p.sent && ctx.Err() == nil {
-			if r.pub.ended() {
-				_ = r.pub.Close()
-				if r.pub = r.client(ctx); r.pub == nil {
-					return
-				}
+			if r.pub.ended() && !r.reconnect(ctx) {
+				return
 			}
 			m.Retain, m.ExpiryS = false, 0
 			r.o.Plain = publishOn(ctx, r.env, r.pub, m).outcome
 		}
 		return
 	}
+}
+
+// reconnect replaces the publisher after its connection has ended; false where the broker took no other.
+func (r *retainer) reconnect(ctx context.Context) bool {
+	if r.pub != nil {
+		_ = r.pub.Close()
+	}
+	r.pub = r.client(ctx)
+	return r.pub != nil
 }
 
 // readAll subscribes with one client to all three, and once more to what did not bring its message.
@@ -250,13 +263,8 @@ func (r *retainer) clear(ctx context.Context) {
 		}
 		r.o.Cleared = false
 		for range 2 {
-			if r.pub == nil || r.pub.ended() {
-				if r.pub != nil {
-					_ = r.pub.Close()
-				}
-				if r.pub = r.client(ctx); r.pub == nil {
-					return
-				}
+			if (r.pub == nil || r.pub.ended()) && !r.reconnect(ctx) {
+				return
 			}
 			p := publishOn(ctx, r.env, r.pub, mqttwire.Message{Topic: topic, QoS: r.qos, Retain: true})
 			if r.set[i] = p.outcome != diag.OutcomeOK && p.outcome != diag.OutcomeRefused; !r.set[i] {

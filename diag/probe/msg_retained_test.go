@@ -3,6 +3,7 @@ package probe_test
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	v5 "github.com/eclipse/paho.golang/packets"
@@ -45,6 +46,16 @@ func TestRetained(t *testing.T) {
 		return scripted(diagtest.Script{OnPublish: withRetain(diagtest.PublishAnswer{Action: diagtest.Refuse, Code: code})})
 	}
 	closes := scripted(diagtest.Script{OnPublish: withRetain(diagtest.PublishAnswer{Action: diagtest.Close})})
+	// A broker that ends a connection now and then must not be taken for one that declines retained messages.
+	byChance := func(t testing.TB) string {
+		var before atomic.Bool
+		return scripted(diagtest.Script{OnPublish: func(m diagtest.Message) diagtest.PublishAnswer {
+			if m.Retain && !before.Swap(true) {
+				return diagtest.PublishAnswer{Action: diagtest.Close}
+			}
+			return diagtest.PublishAnswer{}
+		}})(t)
+	}
 	says := scripted(diagtest.Script{OnPublish: withRetain(diagtest.PublishAnswer{Action: diagtest.Close, Code: 0x9A})})
 	forgets := scripted(diagtest.Script{NoRetain: true})
 	exact := scripted(diagtest.Script{RetainExactOnly: true})
@@ -54,6 +65,7 @@ func TestRetained(t *testing.T) {
 	announces := scripted(diagtest.Script{Properties: func(p *v5.Properties) { p.RetainAvailable = &no }})
 	runScenarios(t, slices.Concat(
 		inVersions(scenario{name: "kept", peer: scripted(diagtest.Script{}), plan: plan}, everyVersion...),
+		inVersions(scenario{name: "kept, and a connection ended by chance", peer: byChance, plan: plan}, everyVersion...),
 		inVersions(scenario{name: "kept, deep", peer: scripted(diagtest.Script{}), plan: deep}, "auto"),
 		inVersions(scenario{name: "refused", peer: refuses(0x9A), plan: plan, want: "msg.retain_unavailable", variant: "refused", attention: true}, "auto", "5"),
 		inVersions(scenario{name: "not authorized", peer: refuses(0x87), plan: plan, want: "msg.retain_unavailable", variant: "refused", attention: true}, "5"),

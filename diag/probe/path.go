@@ -110,14 +110,6 @@ func subprotocolsFor(v diag.Version) []string {
 	return []string{"mqtt"}
 }
 
-// bothSubprotocols offers both names that there are for MQTT, the version's own first.
-func bothSubprotocols(v diag.Version) []string {
-	if v == diag.Version31 {
-		return []string{"mqttv3.1", "mqtt"}
-	}
-	return []string{"mqtt", "mqttv3.1"}
-}
-
 // layer tells how far walk goes.
 type layer int
 
