@@ -127,7 +127,7 @@ func sampleSteps(p Page) []catalogue.StepView {
 	return []catalogue.StepView{
 		sampleStep(p, "dns.resolve", "broker.example.com", diag.StatusPassed, 18.4, "One address: 192.0.2.17.", "一个地址：192.0.2.17。",
 			"dns.a", "192.0.2.17", "dns.ttl", "300"),
-		sampleStep(p, "tcp.connect", sampleAddr, diag.StatusPassed, 21.7, "Connected after 21.7 ms.", "21.7 ms后连接成功。", "rtt", "21.7 "+p.Unit("ms"), "address", sampleAddr),
+		sampleStep(p, "tcp.connect", sampleAddr, diag.StatusPassed, 21.7, "Connected after 21.7 ms.", "21.7 ms 后连接成功。", "rtt", "21.7 "+p.Unit("ms"), "address", sampleAddr),
 		sampleStep(p, "tls.handshake", sampleAddr, diag.StatusPassed, 44.9, "TLS 1.3, certificate trusted.", "TLS 1.3，证书受信任。",
 			"tls.version", "TLS 1.3", "cert.subject", "CN=broker.example.com", "cert.not_after", "2027-02-01T00:00:00Z",
 			"cert.sha256", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
@@ -139,7 +139,7 @@ func sampleHealthy(p Page) catalogue.ReportView {
 		"所要求的一切都正常：登录、订阅，以及 QoS 0、1、2 的消息。"),
 		append(sampleSteps(p),
 			sampleStep(p, "mqtt.connect", sampleAddr, diag.StatusPassed, 24.1, "The broker accepted the login with MQTT 5.", "服务器以 MQTT 5 接受了登录。", "mqtt.version", "5"),
-			sampleStep(p, "mqtt.ping", "", diag.StatusPassed, 22.2, "The broker answered a ping after 22.2 ms.", "服务器在 22.2 ms后回应了 ping。"),
+			sampleStep(p, "mqtt.ping", "", diag.StatusPassed, 22.2, "The broker answered a ping after 22.2 ms.", "服务器在 22.2 ms 后回应了 ping。"),
 			sampleStep(p, "msg.subscribe", "", diag.StatusPassed, 23.0, "Subscribed at QoS 2.", "已以 QoS 2 订阅。"),
 			sampleStep(p, "msg.roundtrip", "", diag.StatusPassed, 45.8, "A message came back at QoS 0, 1 and 2.", "QoS 0、1、2 的消息都已返回。"),
 			sampleStep(p, "ws.upgrade", "", diag.StatusSkipped, 0, "The address does not use WebSocket.", "该地址不使用 WebSocket。"))...)

@@ -1,0 +1,21 @@
+package templates
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestAddressesBreakBeforeTheirParts(t *testing.T) {
+	for s, want := range map[string][]string{
+		"":                             {""},
+		"broker":                       {"broker"},
+		"mqtts://b.example.com:8883":   {"mqtts", "://b", ".example", ".com", ":8883"},
+		"ws://[2001:db8::1]:8083/mqtt": {"ws", "://[2001", ":db8", "::1]", ":8083", "/mqtt"},
+		"http://例.cn/?a=b":             {"http", "://例", ".cn", "/?a=b"},
+	} {
+		if got := breaks(s); !slices.Equal(got, want) || strings.Join(got, "") != s {
+			t.Errorf("%q: %q, want %q", s, got, want)
+		}
+	}
+}
