@@ -118,7 +118,8 @@ type sizer struct {
 	until  time.Time
 	one    time.Duration // for one message
 	stuck  int
-	speed  float64 // bytes per second of the last large message, there and back; 0: unknown
+	first  diag.SizeTry // the first that passed: a message so small takes what the path takes, more or less
+	speed  float64      // bytes per second, there and back, by what a larger one took longer; 0: unknown
 }
 
 func newSizer(env *diag.Env, main *exchange) *sizer {
@@ -191,9 +192,19 @@ func (s *sizer) mayTry(ctx context.Context, size int) diag.SizeStop {
 // expected is how long a message of the size takes, as far as is known.
 func (s *sizer) expected(size int) time.Duration {
 	if s.speed == 0 {
-		return 0
+		return s.first.Took
 	}
-	return time.Duration(float64(size) / s.speed * float64(time.Second))
+	return s.first.Took + time.Duration(float64(size)/s.speed*float64(time.Second))
+}
+
+// learn takes the path's speed from a message that passed. The round trips that any message takes are none of it.
+func (s *sizer) learn(t diag.SizeTry) {
+	switch {
+	case s.first.Bytes == 0:
+		s.first = t
+	case t.Bytes > s.first.Bytes:
+		s.speed = float64(t.Bytes-s.first.Bytes) / max(t.Took-s.first.Took, time.Millisecond).Seconds()
+	}
 }
 
 // verify tries what passed and what failed once more: on a path or a broker that is unsteady, size was not what mattered.
@@ -280,9 +291,7 @@ func (s *sizer) try(ctx context.Context, size int, grace time.Duration) (try dia
 	s.o.Tries = append(s.o.Tries, try)
 	switch end {
 	case diag.SizePassed:
-		if size >= sizeStandard/sizeGrowth || s.speed == 0 {
-			s.speed = float64(size) / max(try.Took, time.Millisecond).Seconds()
-		}
+		s.learn(try)
 		return try, true
 	case diag.SizeStuck:
 		s.stuck++

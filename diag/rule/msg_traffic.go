@@ -322,6 +322,9 @@ func narrowed(t traffic, b *diag.BurstRun) (window int, ok bool) {
 	if b.Took < time.Second || t.steps.Seen.P50 > 2*t.path()+5*time.Millisecond { // then it is not the path that takes the time
 		return 0, false
 	}
+	if b.Window >= smallWindow && b.AckMedian > 3*t.path()+20*time.Millisecond { // the publisher waits, too: not for a subscriber's window
+		return 0, false
+	}
 	ratio := b.PerSecond() / t.steps.Seen.PerSecond()
 	window = max(1, int(ratio+0.5))
 	return window, window < smallWindow

@@ -137,6 +137,8 @@ func trafficLookAlikes() []recorded {
 			steps: run(lan, burstOf(checkBurst, 2*time.Second, func(b *diag.BurstRun) { b.AckMedian, b.Took = 3*ms, 4*time.Second }), burstOf(checkBurstSteps, 40*ms, steps(25)))},
 		{name: "a publisher that is slowed down", target: mqtt, want: "msg.slow", variant: "throttled",
 			steps: run(lan, burstOf(checkBurst, 2*time.Second, func(b *diag.BurstRun) { b.Took = 4 * time.Second }), burstOf(checkBurstSteps, 40*ms, steps(25)))},
+		{name: "a publisher that is slowed down, on a path with delay", target: mqtt, want: "msg.slow", variant: "throttled", because: map[diag.Code]string{"msg.inflight_limited": "because.window_wide"},
+			steps: run(pairOf(60*ms, 62*ms, nil), burstOf(checkBurst, 2*time.Second, func(b *diag.BurstRun) { b.Took = 4 * time.Second }), burstOf(checkBurstSteps, 63*ms, steps(13)))},
 		{name: "large messages on a slow line", target: mqtt, want: "",
 			steps: run(pairOf(50*ms, 60*ms, nil), burstOf(checkBurst, 20*time.Second, func(b *diag.BurstRun) { b.PayloadBytes = 1 << 20 }))},
 
