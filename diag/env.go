@@ -34,6 +34,8 @@ type Env struct {
 	Roots *x509.CertPool
 	// Resolvers are the system's DNS servers, host:port; nil: found by the probe.
 	Resolvers []string
+	// ResolvConf is the path of the resolver configuration; empty: the system's. Resolvers stand in place of its servers.
+	ResolvConf string
 	// HostsFile is the path of the hosts file; empty: the system's.
 	HostsFile string
 	// Progress reports how far a long step is; unit is a word such as "messages".

@@ -27,6 +27,8 @@ type DNSAnswer struct {
 	Error      string        `json:"error,omitempty"`
 	// Configured tells that it is one of the resolvers that the client's system uses, not one to compare with.
 	Configured bool `json:"configured"`
+	// Cut tells that the answer came over UDP cut short, and could not be had over TCP.
+	Cut bool `json:"cut,omitempty"`
 }
 
 // Addresses lists both families, IPv6 first as RFC 6724 would mostly have it.
@@ -72,7 +74,7 @@ type Resolution struct {
 	Answers []*DNSAnswer `json:"answers,omitempty"`
 	// Through is the further resolver that the addresses came from, where the system's gave none.
 	Through string `json:"through,omitempty"`
-	// Searched are the names tried with the system's search domains, for a name without a dot.
+	// Searched are the names tried with the system's search domains.
 	Searched []string      `json:"searched,omitempty"`
 	Took     time.Duration `json:"took"`
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -91,8 +92,15 @@ func askFamilies(ctx context.Context, dial diag.DialFunc, server, name string) *
 	if o.RCode == "" {
 		err := errors.Join(errs...)
 		o.Outcome, o.Error = outcomeOf(errs[0]), printable(err.Error(), 200)
-		if errors.Is(err, errBadReply) {
+		switch {
+		case errors.Is(err, errBadReply):
 			o.Outcome = diag.OutcomeMalformed
+		case errors.Is(err, errCut):
+			o.Outcome, o.Cut = diag.OutcomeSilent, true
+		case errors.Is(err, syscall.ECONNREFUSED):
+			o.Outcome = diag.OutcomeRefused
+		case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+			o.Outcome = diag.OutcomeUnreachable
 		}
 	}
 	return o
@@ -154,22 +162,34 @@ func addAddress(list *[]string, ip net.IP) {
 	}
 }
 
+// errCut tells an answer that does not fit into a datagram and cannot be had otherwise.
+var errCut = errors.New("the answer came cut short, and over TCP there is none")
+
 // queryOnce asks one question: over UDP, once more after a second, and over TCP where the answer was cut (RFC 7766 5).
 func queryOnce(ctx context.Context, dial diag.DialFunc, server, name string, kind uint16) (*dns.Msg, error) {
 	query := new(dns.Msg)
 	query.SetQuestion(dns.Fqdn(name), kind)
 	query.SetEdns0(udpBufferSize, false)
 	reply, err := queryOver(ctx, dial, "udp", server, query)
-	if err == nil && reply.Rcode == dns.RcodeFormatError && reply.IsEdns0() == nil { // a server older than EDNS (RFC 6891 7)
+	if err == nil && reply.IsEdns0() == nil && query.IsEdns0() != nil && mindsEDNS(reply.Rcode) {
 		query.Extra = nil
 		reply, err = queryOver(ctx, dial, "udp", server, query)
 	}
 	if err == nil && reply.Truncated {
-		if whole, err := queryOver(ctx, dial, "tcp", server, query); err == nil {
+		whole, err := queryOver(ctx, dial, "tcp", server, query)
+		switch {
+		case err == nil:
 			return whole, nil
+		case len(reply.Answer) == 0: // nothing can be told from what is left
+			return nil, fmt.Errorf("%w: %w", errCut, err)
 		}
 	}
 	return reply, err
+}
+
+// mindsEDNS tells the codes with which servers older than EDNS answer to it (RFC 6891 7); some say that they failed.
+func mindsEDNS(rcode int) bool {
+	return rcode == dns.RcodeFormatError || rcode == dns.RcodeNotImplemented || rcode == dns.RcodeServerFailure
 }
 
 func queryOver(ctx context.Context, dial diag.DialFunc, network, server string, query *dns.Msg) (*dns.Msg, error) {
@@ -200,7 +220,8 @@ func queryOver(ctx context.Context, dial diag.DialFunc, network, server string, 
 			if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
 				return nil, fmt.Errorf("no answer from %s: %w", server, err)
 			}
-			continue // lost, perhaps: once more
+			query.Extra = nil // lost, perhaps: once more, without EDNS, which firewalls drop and the resolvers of clients leave out
+			continue
 		}
 		return nil, err
 	}

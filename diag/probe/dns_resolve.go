@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,6 +45,10 @@ func runResolve(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result 
 		switch o.Source {
 		case "hosts":
 			return diag.Passed(o, diag.N("step.dns.resolve.hosts", args...))
+		case "dns":
+			if by := o.Answers[len(o.Answers)-1].Name; by != name {
+				return diag.Passed(o, diag.N("step.dns.resolve.searched", append(args, "found", by)...))
+			}
 		case "further":
 			return diag.Warned(o, diag.N("step.dns.resolve.further", append(args, "resolver", o.Through)...))
 		}
@@ -74,13 +77,6 @@ func runResolve(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result 
 // too; a name that does not exist, or has no address, is an answer.
 func lookUp(ctx context.Context, env *diag.Env, o *diag.Resolution) {
 	system := readSystemDNS(env)
-	names := []string{o.Name}
-	if !strings.Contains(o.Name, ".") { // resolv.conf(5): search, with ndots 1
-		for _, domain := range system.search {
-			o.Searched = append(o.Searched, o.Name+"."+domain)
-		}
-		names = append(slices.Clone(o.Searched), o.Name)
-	}
 	if len(system.servers) == 0 {
 		lookUpBySystem(ctx, o)
 	}
@@ -94,7 +90,10 @@ func lookUp(ctx context.Context, env *diag.Env, o *diag.Resolution) {
 			}
 		}
 	}
-	for _, name := range names {
+	for _, name := range system.names(o.Name) {
+		if name != o.Name {
+			o.Searched = append(o.Searched, name)
+		}
 		ask(ctx, env.DialResolver, system.servers, name, true, "dns", o)
 		if len(o.Addresses) > 0 {
 			return

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,6 +122,16 @@ func TestDNSScenarios(t *testing.T) {
 		under(name, scenario{name: "first resolver silent, second answers", peer: broker}, answers{diagtest.DNSSilent, good}),
 		under(name, scenario{name: "first resolver fails, second answers", peer: broker}, answers{diagtest.ServFail, good}),
 
+		under(name, scenario{name: "queries with EDNS are dropped", peer: broker}, answers{withoutEDNS(nil, good)}),
+		under(name, scenario{name: "queries with EDNS get NOTIMP", peer: broker}, answers{withoutEDNS(diagtest.DNSRcode(dns.RcodeNotImplemented), good)}),
+		under(name, scenario{name: "queries with EDNS fail", peer: broker}, answers{withoutEDNS(diagtest.ServFail, good)}),
+		under("broker.hall1", scenario{name: "a name with a dot that a search domain completes", peer: broker,
+			env: resolvConf(t, "search example.com example.net\n")}, answers{records("broker.hall1.example.net", "127.0.0.1")}),
+		under("broker.iot", scenario{name: "a name of few dots goes through the search domains first", peer: broker,
+			env: resolvConf(t, "search svc.cluster.local\noptions ndots:5\n")}, answers{records("broker.iot.svc.cluster.local", "127.0.0.1")}),
+		under(name, scenario{name: "no such name, and search domains without addresses", peer: broker, want: "dns.nxdomain",
+			env: resolvConf(t, "search corp.example\n")}, answers{diagtest.DNSRecords(map[string][]string{name + ".corp.example": {}})}),
+
 		under(name, scenario{name: "no such name", peer: broker, want: "dns.nxdomain", check: within(time.Second)}, answers{diagtest.NXDomain}),
 		under("broker.example.con", scenario{name: "mistyped ending", peer: broker, want: "dns.nxdomain", check: arg("near", name)}, answers{good}),
 		under("mqtt.broker.example.com", scenario{name: "a label too many", peer: broker, want: "dns.nxdomain", check: arg("near", name)}, answers{good}),
@@ -153,6 +164,11 @@ func TestDNSScenarios(t *testing.T) {
 		under(name, scenario{name: "resolver silent, another answers", peer: broker, want: "dns.timeout", variant: "other_answers",
 			check: within(4 * time.Second)}, answers{diagtest.DNSSilent}, good),
 
+		under(name, scenario{name: "an answer cut at UDP, TCP blocked", peer: broker, want: "dns.timeout", variant: "cut",
+			env: func(e *diag.Env) { e.Resolvers = []string{cutAlways(t)} }}, answers{}),
+		under(name, scenario{name: "nothing listens where the resolver should", peer: broker, want: "dns.timeout", variant: "unreachable",
+			env: func(e *diag.Env) { e.Resolvers = []string{"127.0.0.1:" + strconv.Itoa(diagtest.ClosedPort(t))} }}, answers{}),
+		under("emqx.iot.svc.cluster.local", scenario{name: "name of a cluster", peer: broker, want: "dns.local_name", variant: "cluster"}, answers{diagtest.NXDomain}),
 		under("broker.local", scenario{name: "mDNS name", peer: broker, want: "dns.local_name", variant: "mdns"}, answers{diagtest.NXDomain}),
 		under("core-mosquitto", scenario{name: "add-on name", peer: broker, want: "dns.local_name", variant: "single_label"}, answers{diagtest.NXDomain}),
 		under("core-mosquitto", scenario{name: "name that the resolver will not ask for", peer: broker, want: "dns.local_name", variant: "single_label"}, answers{diagtest.ServFail}),
@@ -189,6 +205,50 @@ func TestDNSScenarios(t *testing.T) {
 		under(name, scenario{name: "one IPv4 address dead", peer: broker, want: "tcp.partial_addresses", attention: true},
 			answers{records(name, "127.0.0.1", "127.0.0.9")}),
 	})
+}
+
+// withoutEDNS answers queries with EDNS in its own way, nil by silence, as old servers and firewalls do.
+func withoutEDNS(bad, good diagtest.DNSHandler) diagtest.DNSHandler {
+	return func(query *dns.Msg) *dns.Msg {
+		switch {
+		case query.IsEdns0() == nil:
+			return good(query)
+		case bad == nil:
+			return nil
+		}
+		return bad(query)
+	}
+}
+
+// cutAlways is the address of a server that answers with the TC bit over UDP, and over TCP not at all.
+func cutAlways(t testing.TB) string {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := make(chan struct{})
+	server := &dns.Server{PacketConn: conn, NotifyStartedFunc: func() { close(started) }, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, query *dns.Msg) {
+		answer := new(dns.Msg).SetReply(query)
+		answer.Truncated = true
+		w.WriteMsg(answer)
+	})}
+	var serving sync.WaitGroup
+	serving.Go(func() { server.ActivateAndServe() })
+	<-started
+	t.Cleanup(func() {
+		server.Shutdown()
+		serving.Wait()
+	})
+	return conn.LocalAddr().String()
+}
+
+// resolvConf makes a run read search domains and options from a resolver configuration.
+func resolvConf(t *testing.T, text string) func(*diag.Env) {
+	path := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func(e *diag.Env) { e.ResolvConf = path }
 }
 
 // onAddresses is a scenario's peer: a handler for each address, on one port of them all; nil is a broker in order.

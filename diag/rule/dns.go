@@ -74,8 +74,10 @@ func resolution(v *diag.View) (diag.Sight[*diag.Resolution], bool) {
 // the resolver's trouble; nil where none came.
 func verdictOf(r *diag.Resolution) *diag.DNSAnswer {
 	var decisive *diag.DNSAnswer
+	dotted := strings.Contains(r.Name, ".")
 	for _, a := range r.Answers {
-		if !a.Configured || a.RCode == "" {
+		// What is said of a search domain's name says nothing of one that was given whole.
+		if !a.Configured || a.RCode == "" || dotted && a.Name != r.Name && len(a.Addresses()) == 0 {
 			continue
 		}
 		if decisive == nil || a.RCode == "NXDOMAIN" || a.RCode == "NOERROR" {
@@ -116,6 +118,11 @@ func looksLocal(name string) bool {
 	return !strings.Contains(name, ".") || slices.ContainsFunc(localSuffixes, func(s string) bool { return strings.HasSuffix(name, s) })
 }
 
+// clusterName tells the names of services inside a Kubernetes cluster.
+func clusterName(name string) bool {
+	return strings.HasSuffix(name, ".cluster.local") || strings.HasSuffix(name, ".svc")
+}
+
 func localName(v *diag.View) diag.Verdict {
 	s, ok := resolution(v)
 	switch {
@@ -137,6 +144,8 @@ func localName(v *diag.View) diag.Verdict {
 		f.Confidence = diag.Likely
 	}
 	switch {
+	case clusterName(s.Seen.Name):
+		f.Variant = "cluster"
 	case strings.HasSuffix(s.Seen.Name, ".local"):
 		f.Variant = "mdns"
 	case !strings.Contains(s.Seen.Name, "."):
@@ -221,8 +230,26 @@ func dnsTimeout(v *diag.View) diag.Verdict {
 	f.Args["limit"] = strconv.FormatFloat(v.Options.Timeout.Seconds(), 'f', -1, 64) + " s"
 	if by, found := othersAnswer(v, s.Seen); found {
 		f.Variant, f.Args["good"] = "other_answers", by
+	} else {
+		f.Variant = whyNoAnswer(s.Seen)
 	}
 	return diag.Holds(f)
+}
+
+// whyNoAnswer tells how no resolver answered: "" for silence.
+func whyNoAnswer(r *diag.Resolution) string {
+	every := func(outcomes ...diag.Outcome) bool {
+		return !slices.ContainsFunc(r.Answers, func(a *diag.DNSAnswer) bool { return a.Configured && !slices.Contains(outcomes, a.Outcome) })
+	}
+	switch {
+	case slices.ContainsFunc(r.Answers, func(a *diag.DNSAnswer) bool { return a.Configured && a.Cut }):
+		return "cut"
+	case every(diag.OutcomeUnreachable):
+		return "no_way"
+	case every(diag.OutcomeUnreachable, diag.OutcomeRefused):
+		return "unreachable"
+	}
+	return ""
 }
 
 // othersAnswer names a further resolver that gave addresses.
