@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"mqttdoctor/diag/errno"
 )
 
 // Direction says which way a packet goes.
@@ -332,7 +334,7 @@ func kindOf(err error) FailureKind {
 		return FailNotMQTT
 	case isAlert:
 		return FailTLSAlert
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
+	case errno.Is(err, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED):
 		return FailReset
 	case errors.Is(err, net.ErrClosed):
 		return FailLocal

@@ -14,6 +14,7 @@ import (
 	"github.com/miekg/dns"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/errno"
 )
 
 // Bounds of DNS exchanges.
@@ -97,9 +98,11 @@ func askFamilies(ctx context.Context, dial diag.DialFunc, server, name string) *
 			o.Outcome = diag.OutcomeMalformed
 		case errors.Is(err, errCut):
 			o.Outcome, o.Cut = diag.OutcomeSilent, true
-		case errors.Is(err, syscall.ECONNREFUSED):
+		case errno.Is(err, syscall.ECONNREFUSED):
 			o.Outcome = diag.OutcomeRefused
-		case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		case errno.Is(err, syscall.EHOSTUNREACH): // a router or a firewall said so, or nobody answered in the own subnet
+			o.Outcome = diag.OutcomeICMP
+		case errno.Is(err, syscall.ENETUNREACH, syscall.ENETDOWN):
 			o.Outcome = diag.OutcomeUnreachable
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/errno"
 )
 
 // outcomeOf classes an error that ended the wait for a peer's answer before a byte of it came.
@@ -17,7 +18,7 @@ func outcomeOf(err error) diag.Outcome {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return diag.OutcomeCanceled
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNABORTED):
+	case errno.Is(err, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED):
 		return diag.OutcomeReset
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &timeout) && timeout.Timeout():

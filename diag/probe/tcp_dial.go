@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/errno"
 	"mqttdoctor/diag/netprobe"
 )
 
@@ -57,12 +58,16 @@ func dialTCPOnce(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect,
 	}
 	o.Error = err.Error()
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errno.Is(err, syscall.ECONNREFUSED):
 		o.Outcome, o.Errno = diag.OutcomeRefused, "ECONNREFUSED"
-	case errors.Is(err, syscall.ECONNRESET):
+	case errno.Is(err, syscall.ECONNRESET):
 		o.Outcome, o.Errno = diag.OutcomeReset, "ECONNRESET"
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+	case errno.Is(err, syscall.EHOSTUNREACH, syscall.EHOSTDOWN):
 		o.Outcome, o.Errno = diag.OutcomeUnreachable, "EHOSTUNREACH"
+	case errno.Is(err, syscall.ENETUNREACH, syscall.ENETDOWN):
+		o.Outcome, o.Errno = diag.OutcomeUnreachable, "ENETUNREACH"
+	case errno.Is(err, syscall.EACCES, syscall.EPERM):
+		o.Outcome, o.Errno = diag.OutcomeUnreachable, "EACCES"
 	case outcomeOf(err) == diag.OutcomeSilent, outcomeOf(err) == diag.OutcomeCanceled:
 		o.Outcome = outcomeOf(err)
 	default:
@@ -89,7 +94,12 @@ func describeTCP(o *diag.TCPConnect, r netprobe.ConnectResult) {
 		netprobe.OutcomeForbidden: diag.OutcomeForbidden, netprobe.OutcomeOther: diag.OutcomeLocal,
 	}[r.Outcome]
 	// A RST to a SYN is ECONNREFUSED. This one came after the SYN's answer, before connect returned.
-	if o.Outcome == diag.OutcomeLocal && errors.Is(r.Err, syscall.ECONNRESET) {
+	switch {
+	case o.Outcome != diag.OutcomeLocal:
+	case errno.Is(r.Err, syscall.ECONNRESET):
 		o.Outcome = diag.OutcomeReset
+	case errno.Is(r.Err, syscall.EACCES, syscall.EPERM, syscall.EINVAL):
+		// A route of the kind prohibit or blackhole, a local firewall, or an address that needs a zone and has none.
+		o.Outcome = diag.OutcomeUnreachable
 	}
 }

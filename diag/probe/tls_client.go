@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/errno"
 	"mqttdoctor/diag/netprobe"
 )
 
@@ -202,7 +203,7 @@ func handshakeOutcome(err error, first []byte) (diag.Outcome, *diag.TLSAlert) {
 // endedByPeer tells an end of the connection from an error of the library's own.
 func endedByPeer(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+		errno.Is(err, syscall.ECONNRESET, syscall.EPIPE)
 }
 
 // tcpInfo asks the kernel how a connection stands; nil where it does not tell.

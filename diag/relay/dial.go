@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/errno"
 	"mqttdoctor/diag/mqttwire"
 	"mqttdoctor/diag/netprobe"
 )
@@ -123,7 +124,7 @@ func (d *Dialer) dialEnd(err error) *End {
 		if dns.IsTimeout {
 			end.Text = "the lookup timed out"
 		}
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case errno.Is(err, syscall.ECONNREFUSED):
 		end.Why, end.Text = WhyRefused, ""
 	case errors.Is(err, context.Canceled):
 		end.By, end.Why, end.Text = ByRelay, WhyEnded, ""
@@ -198,7 +199,7 @@ func tlsEnd(ctx context.Context, err error) *End {
 		end.Text = "the target does not speak TLS there"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		end.Text = "the target closed the connection during the handshake"
-	case errors.Is(err, syscall.ECONNRESET):
+	case errno.Is(err, syscall.ECONNRESET):
 		end.Text = "the target reset the connection during the handshake"
 	}
 	return end
@@ -229,9 +230,9 @@ func readEnd(err error) *End {
 		return &End{By: ByBroker, Why: WhyFrames, Text: breach.text}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // the latter: TLS without close_notify, as brokers do
 		return &End{By: ByBroker, Why: WhyClosed}
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errno.Is(err, syscall.ECONNRESET, syscall.EPIPE):
 		return &End{By: ByBroker, Why: WhyReset}
-	case isTimeout(err), errors.Is(err, syscall.ETIMEDOUT):
+	case isTimeout(err), errno.Is(err, syscall.ETIMEDOUT):
 		return &End{By: ByBroker, Why: WhyTimeout, Text: "the connection went dead"}
 	}
 	return &End{By: ByBroker, Why: WhyNetwork, Text: plain(err.Error())}

@@ -77,7 +77,7 @@ func verdictOf(r *diag.Resolution) *diag.DNSAnswer {
 	dotted := strings.Contains(r.Name, ".")
 	for _, a := range r.Answers {
 		// What is said of a search domain's name says nothing of one that was given whole.
-		if !a.Configured || a.RCode == "" || dotted && a.Name != r.Name && len(a.Addresses()) == 0 {
+		if !a.Configured || a.RCode == "" || dotted && slices.Contains(r.Searched, a.Name) && len(a.Addresses()) == 0 {
 			continue
 		}
 		if decisive == nil || a.RCode == "NXDOMAIN" || a.RCode == "NOERROR" {
@@ -246,7 +246,7 @@ func whyNoAnswer(r *diag.Resolution) string {
 		return "cut"
 	case every(diag.OutcomeUnreachable):
 		return "no_way"
-	case every(diag.OutcomeUnreachable, diag.OutcomeRefused):
+	case every(diag.OutcomeUnreachable, diag.OutcomeRefused, diag.OutcomeICMP):
 		return "unreachable"
 	}
 	return ""

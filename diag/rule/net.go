@@ -140,6 +140,9 @@ func unreachable(v *diag.View) diag.Verdict {
 		f.Args["hop"], f.Args["icmp"] = s.Seen.ICMPOffender, icmpText(s.Seen)
 	} else {
 		f.Variant = "no_route"
+		if s.Seen.Errno == "EACCES" || s.Seen.Errno == "EPERM" {
+			f.Variant = "forbidden_here"
+		}
 	}
 	return diag.Holds(f)
 }
