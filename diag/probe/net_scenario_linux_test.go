@@ -171,6 +171,24 @@ func TestFarScenarios(t *testing.T) {
 				path.Right.Run(t, "ip", "route", "replace", "unreachable", "10.98.0.0/24")
 				return "mqtt://" + beyond
 			}},
+		{scenario: scenario{name: "off, behind its router", want: "net.unreachable", plan: diag.PlanInput{TimeoutS: seconds(5)}, check: lastHop},
+			delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				path.Left.Run(t, "ip", "route", "add", "10.97.0.0/24", "via", path.Right.IPv4)
+				path.Right.Run(t, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward; ip link add lan0 type veth peer name lan1; "+
+					"ip address add 10.97.0.1/24 dev lan0; ip link set lan0 up; ip link set lan1 up") // nobody answers to ARP there
+				return "mqtt://10.97.0.9"
+			}},
+		{scenario: scenario{name: "forbidden by this machine", want: "net.unreachable", variant: "forbidden_here", check: within(time.Second)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				path.Left.Run(t, "ip", "route", "add", "prohibit", "10.97.0.0/24")
+				return "mqtt://10.97.0.9"
+			}},
+		{scenario: scenario{name: "thrown away by this machine", want: "net.unreachable", variant: "no_route", check: within(time.Second)}, delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				path.Left.Run(t, "ip", "route", "add", "blackhole", "10.97.0.0/24")
+				return "mqtt://10.97.0.9"
+			}},
 		{scenario: scenario{name: "no route", want: "net.unreachable", variant: "no_route", check: within(time.Second)}, delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string { return "mqtt://" + beyond }},
 		{scenario: scenario{name: "accepts everything", want: "tcp.accepts_everything", check: within(3500 * time.Millisecond)}, delay: 5 * time.Millisecond,

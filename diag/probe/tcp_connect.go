@@ -47,10 +47,9 @@ func tcpResult(o *diag.TCPConnect) diag.Result {
 	return diag.Failed(o, diag.N("step.tcp.connect.local", args...), failure)
 }
 
-// synTime is how long a SYN may stay unanswered: four are sent by then on a current kernel (at 0, 1, 2 and 3 s), so that lost
-// ones do not look like a firewall, and a technician does not wait for the kernel's two minutes. A router asks three times in
-// as many seconds for a machine that is off, before it says that it is unreachable (RFC 4861 10; Linux does so for ARP too).
-const synTime = 3500 * time.Millisecond
+// synTime is how long a SYN may stay unanswered: three are sent by then on a current kernel (at 0, 1 and 2 s), so that two
+// lost ones do not look like a firewall, and a technician does not wait for the kernel's two minutes.
+const synTime = 2500 * time.Millisecond
 
 func synBound(timeout time.Duration) time.Duration {
 	if timeout < synTime || timeout > 5*time.Second {

@@ -35,7 +35,7 @@ func dialTCPOnce(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect,
 	}
 	patience := synBound(env.Options.Timeout)
 	if r.SYNWait > 0 {
-		patience = min(patience, r.SYNWait)
+		patience = min(env.Options.Timeout, r.SYNWait)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -34,7 +34,7 @@ var netRules = []diag.Rule{
 		When:       firewallRejected},
 	{Code: "net.unreachable", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 792", "RFC 4443 3.1"},
-		Awaits:     []diag.ProbeID{checkTCP},
+		Awaits:     []diag.ProbeID{checkTCP}, // a router that needs longer to say so takes the place of tcp.filtered then
 		LookAlikes: []diag.Code{"tcp.filtered", "net.firewall_rejected", "tcp.refused"},
 		Hides:      []diag.Code{"tcp.filtered"},
 		When:       unreachable},
@@ -126,9 +126,13 @@ func unreachable(v *diag.View) diag.Verdict {
 	if !ok {
 		return no
 	}
-	s, ok := first(seen, func(c *diag.TCPConnect) bool {
+	noWay := func(c *diag.TCPConnect) bool {
 		return (c.Outcome == diag.OutcomeUnreachable || c.Outcome == diag.OutcomeICMP) && !prohibits(c)
-	})
+	}
+	s, ok := first(seen, noWay)
+	if !ok { // a machine that is off is known as such to its router after some seconds only
+		s, ok = first(diag.SeenBy[*diag.TCPConnect](v, checkLate), noWay)
+	}
 	if !ok {
 		return diag.Excluded(diag.N("because.no_unreachable"))
 	}

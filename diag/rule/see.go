@@ -10,6 +10,7 @@ import (
 const (
 	checkResolve diag.ProbeID = "dns.resolve"
 	checkTCP     diag.ProbeID = "tcp.connect"
+	checkLate    diag.ProbeID = "tcp.late"
 	checkTLS     diag.ProbeID = "tls.handshake"
 	checkWS      diag.ProbeID = "ws.upgrade"
 	checkMQTT    diag.ProbeID = "mqtt.connect"
