@@ -77,9 +77,10 @@ func layerOf(room string) int {
 // siblings are the rooms below diag that may know each other, and why. All others know the root package alone.
 var siblings = map[string][]string{
 	"diag/trace":       {"diag/mqttwire"},
-	"diag/relay":       {"diag/mqttwire", "diag/netprobe"}, // the same tools
-	"diag/probe":       {"diag/mqttwire", "diag/netprobe"}, // the wire and the socket are tools, not rooms of judgement
-	"diag/probe/bench": {"diag/probe", "diag/rule"},        // measures whole runs
+	"diag/mqttwire":    {"diag/errno"},
+	"diag/relay":       {"diag/mqttwire", "diag/netprobe", "diag/errno"}, // the same tools
+	"diag/probe":       {"diag/mqttwire", "diag/netprobe", "diag/errno"}, // the wire and the socket are tools, not rooms of judgement
+	"diag/probe/bench": {"diag/probe", "diag/rule"},                      // measures whole runs
 }
 
 func TestImportsPointOneWay(t *testing.T) {

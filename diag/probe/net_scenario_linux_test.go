@@ -86,7 +86,7 @@ func TestFarScenarios(t *testing.T) {
 				return "mqtt://10.99.0.2:1888"
 			}},
 		{scenario: scenario{name: "other port filtered", want: "tcp.wrong_port", suggest: `{"url":"mqtt://10.99.0.2:1883"}`,
-			plan: diag.PlanInput{TimeoutS: seconds(5)}, check: within(3500 * time.Millisecond)}, delay: 5 * time.Millisecond,
+			plan: diag.PlanInput{TimeoutS: seconds(5)}, check: within(4500 * time.Millisecond)}, delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
 				brokerAt(t, path, "1883")
 				path.Right.Filter(t, 1888)
@@ -117,21 +117,21 @@ func TestFarScenarios(t *testing.T) {
 				on(t, path, func() { diagtest.Peer(t, diagtest.Banner(diagtest.SSHBanner), diagtest.At("10.99.0.2:22")) })
 				return "mqtt://10.99.0.2:22"
 			}},
-		{scenario: scenario{name: "filtered", want: "tcp.filtered", plan: diag.PlanInput{TimeoutS: seconds(5)}, check: within(3500 * time.Millisecond)},
+		{scenario: scenario{name: "filtered", want: "tcp.filtered", plan: diag.PlanInput{TimeoutS: seconds(5)}, check: within(4500 * time.Millisecond)},
 			delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
 				path.Right.Run(t, "iptables", "-A", "INPUT", "-j", "DROP")
 				return "mqtt://10.99.0.2"
 			}},
 		{scenario: scenario{name: "one port filtered", want: "tcp.filtered", variant: "port_alone", plan: diag.PlanInput{TimeoutS: seconds(5)},
-			check: within(3500 * time.Millisecond)}, delay: 5 * time.Millisecond,
+			check: within(4500 * time.Millisecond)}, delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
 				brokerAt(t, path, "1883")
 				path.Right.Filter(t, 1883)
 				return "mqtt://10.99.0.2"
 			}},
 		{scenario: scenario{name: "filtered behind a router", want: "tcp.filtered", plan: diag.PlanInput{TimeoutS: seconds(5)},
-			check: all(within(3500*time.Millisecond), lastHop)}, delay: 5 * time.Millisecond,
+			check: all(within(4500*time.Millisecond), lastHop)}, delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
 				route(t, path)
 				path.Right.Run(t, "iptables", "-A", "FORWARD", "-j", "DROP")

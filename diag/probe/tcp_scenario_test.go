@@ -87,9 +87,9 @@ func TestTCPScenarios(t *testing.T) {
 		{name: "refused TLS", peer: as("mqtts", "", closedPort), want: "tcp.refused", check: within(time.Second)},
 		{name: "refused WebSocket", peer: as("ws", "/mqtt", closedPort), want: "tcp.refused", check: within(time.Second)},
 		{name: "filtered", peer: filteredPort, want: "tcp.filtered", variant: "port_alone", plan: diag.PlanInput{TimeoutS: seconds(5)},
-			check: within(3500 * time.Millisecond)},
+			check: within(4500 * time.Millisecond)},
 		{name: "filtered TLS", peer: as("mqtts", "", filteredPort), want: "tcp.filtered", variant: "port_alone", plan: diag.PlanInput{TimeoutS: seconds(5)},
-			check: within(3500 * time.Millisecond)},
+			check: within(4500 * time.Millisecond)},
 
 		{name: "closed", peer: peerAs("mqtt", diagtest.CloseAtOnce), want: "tcp.closed_on_accept"},
 		{name: "closed TLS", peer: peerAs("mqtts", diagtest.CloseAtOnce), want: "tcp.closed_on_accept"},
