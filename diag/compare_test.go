@@ -28,8 +28,11 @@ func TestCompareFindsWhatChanged(t *testing.T) {
 	if len(c.Findings) != 2 || c.Findings[0].After != nil || c.Findings[1].Before != nil {
 		t.Errorf("findings %+v", c.Findings)
 	}
-	if len(c.Steps) != 2 || c.Steps[0].Check != "tls.handshake" || c.Steps[1].Check != "tls.versions" || c.Steps[1].Before != nil {
+	if len(c.Steps) != 1 || c.Steps[0].Check != "tls.handshake" {
 		t.Errorf("steps %+v", c.Steps)
+	}
+	if len(c.Unseen) != 1 || c.Unseen[0].Check != "tls.versions" || c.Unseen[0].Before != nil {
+		t.Errorf("unseen %+v", c.Unseen)
 	}
 	if len(c.Facts) != 1 || c.Facts[0].Before.Value != "aa" || c.Facts[0].After.Value != "bb" {
 		t.Errorf("facts %+v", c.Facts)
@@ -64,5 +67,41 @@ func TestCompareBrokers(t *testing.T) {
 	}
 	if c := Compare(run("yes", "2.0.18", 7), run("yes", "2.0.18", 9)); !c.Same() {
 		t.Errorf("the same broker on another day differs by %+v", c.Facts)
+	}
+}
+
+// A broker that is down takes most of a run with it: what could not be looked at has neither come nor gone.
+func TestCompareTellsTheUnseenFromTheGone(t *testing.T) {
+	step := func(check ProbeID, subject string, status Status) Step {
+		return Step{ID: string(check) + "@" + subject, Check: check, Subject: subject, Status: status, Summary: N("step.x")}
+	}
+	up := Report{Plan: PlanOptions{Depth: DepthStandard}, Findings: []Finding{{Code: "sec.no_encryption", Severity: SeverityWarning, Step: "mqtt.connect@192.0.2.1:1883"},
+		{Code: "dns.one_address", Severity: SeverityInfo, Step: "dns.resolve"}},
+		Steps: []Step{step("dns.resolve", "", StatusPassed), step("tcp.connect", "192.0.2.1:1883", StatusPassed), step("mqtt.connect", "192.0.2.1:1883", StatusPassed),
+			step("msg.subscribe", "", StatusPassed)}}
+	down := Report{Plan: PlanOptions{Depth: DepthStandard}, Findings: []Finding{{Code: "tcp.refused", Severity: SeverityCritical, Step: "tcp.connect@192.0.2.1:1883"}},
+		Steps: []Step{step("dns.resolve", "", StatusPassed), step("tcp.connect", "192.0.2.1:1883", StatusFailed), step("tcp.connect", "192.0.2.2:1883", StatusFailed),
+			step("mqtt.connect", "", StatusSkipped)}}
+	for name, c := range map[string]Comparison{"down": Compare(up, down), "up": Compare(down, up)} {
+		if c.Same() || len(c.Findings) != 3 || len(c.Steps) != 2 || len(c.Unseen) != 2 || len(c.Settings) != 0 {
+			t.Errorf("%s: %+v", name, c)
+		}
+		for _, f := range c.Findings {
+			if f.Unseen != (f.Code == "sec.no_encryption") {
+				t.Errorf("%s: %s unseen: %t", name, f.Code, f.Unseen)
+			}
+		}
+		for _, s := range c.Steps {
+			if s.Check != "tcp.connect" {
+				t.Errorf("%s: %s has changed", name, s.Check)
+			}
+		}
+	}
+	more := up
+	more.Plan.Depth, more.Steps = DepthDeep, append(more.Steps[:4:4], step("msg.burst", "", StatusPassed))
+	more.Findings = append(more.Findings[:2:2], Finding{Code: "msg.lost", Step: "msg.burst"})
+	c := Compare(up, more)
+	if len(c.Settings) != 1 || c.Settings[0].Key != "plan.depth" || len(c.Unseen) != 1 || len(c.Steps) != 0 || !c.Findings[0].Unseen {
+		t.Errorf("a deeper run: %+v", c)
 	}
 }
