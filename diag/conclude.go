@@ -19,6 +19,9 @@ const (
 	OverallInconclusive Overall = "inconclusive"
 )
 
+// Overalls lists the verdicts, the best first.
+var Overalls = []Overall{OverallHealthy, OverallAttention, OverallBroken, OverallInconclusive}
+
 // Conclusion is what the rules make of a view.
 type Conclusion struct {
 	Verdict   Overall

@@ -15,9 +15,6 @@ import (
 // maxTraceBody bounds a trace that is attached: as many packets as a report keeps, with words, several times over.
 const maxTraceBody = 4 << 20
 
-// maxMine is how many of its runs a browser is told.
-const maxMine = 20
-
 // traceInput is the body of PUT trace: an exported trace as it is.
 type traceInput struct {
 	Schema     string         `json:"schema"`
@@ -137,39 +134,5 @@ func (h *Handlers) handlePageDetach(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	http.Redirect(w, r, "/runs/"+id, http.StatusSeeOther)
-	return nil
-}
-
-// mineLine is a run in the list of a browser's own.
-type mineLine struct {
-	ID        string       `json:"id"`
-	URL       string       `json:"url"`
-	Target    string       `json:"target"`
-	State     diag.State   `json:"state"`
-	Verdict   diag.Overall `json:"verdict,omitempty"`
-	RootCause diag.Code    `json:"root_cause,omitempty"`
-	// Words are the verdict, or that it is under way, in the reader's language.
-	Words     string    `json:"words"`
-	CreatedAt time.Time `json:"created_at"`
-}
-
-// handleMine lists the runs that this browser made. A program has none: it keeps the ids that it is given.
-func (h *Handlers) handleMine(w http.ResponseWriter, r *http.Request) error {
-	lines, err := h.Runs.Mine(r.Context(), h.actor(r), maxMine)
-	if err != nil {
-		return err
-	}
-	lang := h.apiLang(r, "")
-	mine := make([]mineLine, 0, len(lines))
-	for _, l := range lines {
-		key := "verdict." + string(l.Verdict)
-		if l.Verdict == "" {
-			key = "state." + string(l.State)
-		}
-		words, _ := catalogue.Label(key, lang)
-		mine = append(mine, mineLine{ID: l.ID, URL: h.absolute(r, "/runs/"+l.ID), Target: l.Target, State: l.State, Verdict: l.Verdict,
-			RootCause: l.RootCause, Words: words, CreatedAt: l.CreatedAt})
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"runs": mine, "lang": lang})
 	return nil
 }

@@ -35,12 +35,11 @@ func (h *Handlers) handleCompare(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if len(reports) == 2 {
-		if reports[1].CreatedAt.Before(reports[0].CreatedAt) {
-			reports[0], reports[1] = reports[1], reports[0]
-		}
-		before, after := catalogue.Render(reports[0], p.Lang), catalogue.Render(reports[1], p.Lang)
+		was, is := inOrder(reports[0], reports[1])
+		before, after := catalogue.Render(was, p.Lang), catalogue.Render(is, p.Lang)
 		page.Before, page.After = &before, &after
-		page.Changes = catalogue.RenderComparison(reports[0], reports[1], p.Lang)
+		page.Changes = catalogue.RenderComparison(was, is, p.Lang)
+		page.Sides = catalogue.RenderSides(was, is, p.Lang)
 	}
 	for _, name := range []string{"a", "b"} { // kept when the language changes
 		if m := idInLink.FindStringSubmatch(q.Get(name)); m != nil {

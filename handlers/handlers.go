@@ -97,6 +97,8 @@ func (h *Handlers) Register(r chi.Router) {
 		r.Get("/runs/{id}", h.wrap(h.handleReport))
 		r.Delete("/runs/{id}", h.wrap(h.handleDelete))
 		r.Post("/runs/{id}/cancel", h.wrap(h.handleCancel))
+		r.Get("/runs/{id}/history", h.wrap(h.handleHistory))
+		r.Get("/compare", h.wrap(h.handleCompareAPI))
 		r.Get("/runs/{id}/share", h.wrap(h.handleShare))
 		r.Put("/runs/{id}/share", h.wrap(h.handleSetShare))
 		r.Get("/runs/{id}/stream", h.wrap(h.handleStream))

@@ -101,6 +101,10 @@ func TestOpenAPIHasTheFieldsOfTheTypes(t *testing.T) {
 		"Attachment": reflect.TypeFor[attachedAnswer](), "RunLine": reflect.TypeFor[mineLine](),
 		"RequestInput": reflect.TypeFor[RequestInput](), "Request": reflect.TypeFor[requestAnswer](), "RequestRun": reflect.TypeFor[requestRun](),
 		"Asked": reflect.TypeFor[askedAnswer](), "HelpInput": reflect.TypeFor[helpBody](), "Wish": reflect.TypeFor[Wish](),
+		"History": reflect.TypeFor[historyAnswer](), "Comparison": reflect.TypeFor[comparisonAnswer](), "Changes": reflect.TypeFor[catalogue.ComparisonView](),
+		"Unseen": reflect.TypeFor[catalogue.UnseenView](), "FindingChange": reflect.TypeFor[catalogue.FindingChangeView](),
+		"StepChange": reflect.TypeFor[catalogue.StepChangeView](), "FactChange": reflect.TypeFor[catalogue.FactChangeView](),
+		"TimingChange": reflect.TypeFor[catalogue.TimingChangeView](), "Share": reflect.TypeFor[shareAnswer](), "ShareInput": reflect.TypeFor[shareBody](),
 	} {
 		want := slices.Sorted(maps.Keys(fieldsOf(typ)))
 		got := slices.Sorted(maps.Keys(doc.Components.Schemas[name].Properties))

@@ -68,6 +68,9 @@ func (p *pageRuns) SetShare(_ context.Context, _ string, _ Actor, change ShareCh
 	p.shared = change
 	return p.err
 }
+func (p *pageRuns) History(context.Context, string, Actor, int) (History, error) {
+	return History{Of: p.report}, p.err
+}
 func (p *pageRuns) Viewed(context.Context, string, Actor) {}
 func (p *pageRuns) Import(_ context.Context, _ Actor, r diag.Report) (Started, error) {
 	p.report = r
@@ -110,7 +113,7 @@ func (p *pageRuns) Detach(context.Context, string, Actor) error {
 	return p.err
 }
 
-func (p *pageRuns) Mine(context.Context, Actor, int) ([]RunLine, error) {
+func (p *pageRuns) Mine(context.Context, Actor, MineQuery) ([]RunLine, error) {
 	return []RunLine{{ID: p.id, State: p.report.State, Verdict: p.report.Verdict, CreatedAt: p.report.CreatedAt, Target: p.report.Target.URL}}, p.err
 }
 

@@ -45,8 +45,34 @@ type Runs interface {
 	Attached(ctx context.Context, id string, by Actor) (trace.Attached, error)
 	// Detach erases the trace of a run. Errors: ErrNotFound, ErrNoAttached, ErrNoToken, ErrNotYours.
 	Detach(ctx context.Context, id string, by Actor) error
-	// Mine lists the runs of this actor, the newest first, at most limit of them: of who is signed in, else of the browser.
-	Mine(ctx context.Context, by Actor, limit int) ([]RunLine, error)
+	// Mine lists the runs of this actor, the newest first: of who is signed in, else of the browser.
+	Mine(ctx context.Context, by Actor, q MineQuery) ([]RunLine, error)
+	// History returns the last runs of the same target by the same owner, to him and to administrators. Errors: those of Share.
+	History(ctx context.Context, id string, by Actor, limit int) (History, error)
+}
+
+// MineQuery chooses runs of an actor. The zero value chooses none: Limit is needed.
+type MineQuery struct {
+	Address string       // the whole address, as reports have it; empty: any
+	Target  string       // a part of the address; empty: all
+	Verdict diag.Overall // empty: any
+	Before  Cursor       // zero: from the newest
+	Limit   int
+}
+
+// Cursor is a run's place in a list: what is asked for comes after it. The zero value is before the newest.
+type Cursor struct {
+	At time.Time
+	ID string
+}
+
+// History is what became of a target from run to run. Runs are of the same target where their addresses are the same: scheme,
+// host, port and path, as reports have them. Who signs in there and what else is set may differ; a comparison says so.
+type History struct {
+	Of   diag.Report
+	Runs []RunLine // the newest first, Of among them unless it is too old; empty: a program made it, or only the token is known
+	// Previous is the last run before Of that came to its end on this server; nil: there is none, or Of is no such run itself.
+	Previous *diag.Report
 }
 
 // RunLine is a run in a list.
@@ -57,6 +83,9 @@ type RunLine struct {
 	RootCause diag.Code    // empty: none
 	CreatedAt time.Time
 	Target    string // URL, without user information
+	// Duration is until the end; 0: not yet. Connect is from dialling until the broker accepted; 0: not measured.
+	Duration, Connect time.Duration
+	Imported          bool // made elsewhere, and came as a file
 }
 
 // Viewer reads a run's events. It is for one goroutine.

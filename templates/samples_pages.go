@@ -54,7 +54,31 @@ func sampleComparison(p Page) ComparePage {
 	label, _ := catalogue.Label("evidence."+string(diag.EvCertNotAfter), p.Lang)
 	c.Changes.Facts = []catalogue.FactChangeView{{Step: before.Steps[2].Title, Label: label, Before: "2027-02-01T00:00:00Z", After: "2026-11-08T23:59:59Z"}}
 	c.Changes.Timings = []catalogue.TimingChangeView{{Title: before.Steps[1].Title, BeforeMS: 21.7, AfterMS: 180.2}}
+	c.Changes.Unseen.Steps = []catalogue.StepChangeView{{Title: before.Steps[4].Title, Before: &before.Steps[4]}}
+	c.Sides = sampleSides(p, before)
 	return c
+}
+
+// sampleSides are tables of which some rows differ.
+func sampleSides(p Page, r catalogue.ReportView) catalogue.SidesView {
+	label := func(key string) string {
+		text, _ := catalogue.Label("evidence.cap."+key, p.Lang)
+		return text
+	}
+	day := time.Date(2026, 11, 8, 23, 59, 59, 0, time.UTC)
+	old := catalogue.CertificateSideView{Subject: "CN=broker.example.com", Issuer: "CN=R11,O=Let's Encrypt,C=US", Names: "broker.example.com, mqtt.example.com",
+		Key: "ECDSA 256 P-256", Signature: "SHA256-RSA", SHA256: "3a9d0e51b06f7c8ad7f2b4e1c95d603f8e7a6b5c4d3e2f1a0b9c8d7e6f5a4b3c", NotBefore: day.AddDate(0, -3, 0), NotAfter: day}
+	renewed, above := old, old
+	renewed.SHA256, renewed.NotBefore, renewed.NotAfter = "b1f4"+old.SHA256[4:], day.AddDate(0, -1, 0), day.AddDate(0, 2, 0)
+	above.Subject, above.Issuer, above.Names = "CN=R11,O=Let's Encrypt,C=US", "CN=ISRG Root X1,O=Internet Security Research Group,C=US", ""
+	return catalogue.SidesView{
+		Capabilities: []catalogue.CapabilityPairView{
+			{Label: label("retain"), Before: catalogue.CapabilitySideView{Measured: p.T("run.yes")}, After: catalogue.CapabilitySideView{Announced: "—", Measured: "—"}, Differs: true},
+			{Label: label("maximum_qos"), Before: catalogue.CapabilitySideView{Announced: "2", Measured: "2"}, After: catalogue.CapabilitySideView{Announced: "2"}},
+			{Label: label("topic_length"), Before: catalogue.CapabilitySideView{Measured: "65535"}}},
+		Certificates: []catalogue.CertificatePairView{{Before: &old, After: &renewed, Differs: true}, {Place: 1, Before: &above, After: &above}},
+		Timings: []catalogue.TimingPairView{{Title: r.Steps[1].Title, Subject: sampleAddr, BeforeMS: 21.7, AfterMS: 180.2, Differs: true},
+			{Title: r.Steps[0].Title, BeforeMS: 3.1, AfterMS: 2.9}, {Title: r.Steps[2].Title, Subject: sampleAddr, BeforeMS: 41, AfterMS: -1}}}
 }
 
 // sampleEveryStep is one step in each state.

@@ -56,7 +56,7 @@ func families() []string {
 var (
 	literalKey = regexp.MustCompile(`\b(T|N)\("([a-z0-9_.]+)"`)
 	// otherKey finds keys that are handed to a component or looked up later.
-	otherKey = regexp.MustCompile(`"((?:app|nav|home|console|panel|field|form|demo|run|path|suggest|copy|share|unit|error|causes|md|theme|foot|design|wizard)\.[a-z0-9_.]+)"`)
+	otherKey = regexp.MustCompile(`"((?:app|nav|home|console|panel|field|form|demo|run|path|suggest|copy|share|unit|error|causes|md|theme|foot|design|wizard|compare|history|runs)\.[a-z0-9_.]+)"`)
 )
 
 // usedKeys reads the sources: a key that nobody names is left over, and one that is named must be there.

@@ -70,23 +70,3 @@ func (m *Runs) mustOwnRun(ctx context.Context, id string, by handlers.Actor) err
 	}
 	return mustOwn(by, found.owner)
 }
-
-// Mine implements [handlers.Runs].
-func (m *Runs) Mine(ctx context.Context, by handlers.Actor, limit int) ([]handlers.RunLine, error) {
-	f := archive.RunFilter{Person: by.Person.ID, Limit: limit}
-	if !by.Person.SignedIn() {
-		if by.Owner == "" {
-			return nil, nil
-		}
-		f.Maker = hashOf(by.Owner)
-	}
-	lines, err := m.store.Runs(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	mine := make([]handlers.RunLine, len(lines))
-	for i, l := range lines {
-		mine[i] = handlers.RunLine{ID: l.ID, State: l.State, Verdict: l.Verdict, RootCause: l.RootCause, CreatedAt: l.CreatedAt, Target: l.Target}
-	}
-	return mine, nil
-}

@@ -12,6 +12,7 @@ import (
 // "Same as last time?" lists what changed and nothing else: of a broker that is as it was, two runs differ in nothing, whatever
 // they measure and however the broker counts.
 func TestTwoRunsOfTheSameBrokerAreTheSame(t *testing.T) {
+	t.Parallel()
 	for name, start := range map[string]func(testing.TB) *diagtest.Broker{
 		"mosquitto": func(t testing.TB) *diagtest.Broker {
 			return diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt", "wss", "mqtts"}, Global: []string{"sys_interval 1"}})
