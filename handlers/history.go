@@ -114,9 +114,6 @@ func (h *Handlers) handleMine(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// historyRuns is how many runs the history beside a report goes back.
-const historyRuns = 10
-
 // historyAnswer is what became of a target from run to run.
 type historyAnswer struct {
 	Target   string                    `json:"target"`

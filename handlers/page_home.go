@@ -18,6 +18,11 @@ import (
 // link brings (?url=, ?symptom=).
 func (h *Handlers) handleHome(w http.ResponseWriter, r *http.Request) error {
 	page := h.homePage(w, r, templates.Form{})
+	list, _, err := h.mine(r, MineQuery{}, homeRuns)
+	if err != nil {
+		return err
+	}
+	page.Runs = historyLines(list, page.Lang)
 	q := r.URL.Query()
 	switch from := q.Get("from"); {
 	case idPattern.MatchString(from):

@@ -66,6 +66,11 @@ func (h *Handlers) handleLive(w http.ResponseWriter, r *http.Request) error {
 			defer cancel()
 			return h.pageRights(ctx, id, actor)
 		}}
+	f.history = func(rights templates.Rights) *templates.History {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 2*time.Second)
+		defer cancel()
+		return h.pageHistory(r.WithContext(ctx), id, rights, p.Lang)
+	}
 	f.page.Link = h.absolute(r, "/runs/"+id)
 	f.page.Rights, f.page.Share = rights, h.pageShare(r, id, rights)
 	// What a page shows is made of all events: they are read from the first, and sent from the one asked for.
@@ -84,6 +89,8 @@ type livePage struct {
 	sent   map[string]string // what was sent last, by target: the same is not sent again
 	rights func() (templates.Rights, error)
 	trace  func() (*trace.Attached, error)
+	// history is what became of the target before; nil: nothing, or the viewer is not the owner.
+	history func(templates.Rights) *templates.History
 }
 
 func (l *livePage) render(e diag.Event) ([]byte, error) {
@@ -117,6 +124,7 @@ func (l *livePage) render(e diag.Event) ([]byte, error) {
 		if attached, traceErr := l.trace(); traceErr == nil {
 			l.page.Trace = attached
 		}
+		l.page.History = l.history(l.page.Rights)
 		f.State = l.page.Report.State
 		add("run-body", "replace", templates.RunBody(l.page))
 		return marshal(f, err)

@@ -11,6 +11,7 @@ func (h *Handlers) RegisterPages(r chi.Router) {
 	r.Group(func(r chi.Router) {
 		r.Use(h.people)
 		r.Get("/", h.wrap(h.handleHome))
+		r.Get("/runs", h.wrap(h.handleRuns))
 		r.Post("/runs", h.wrap(h.handleForm))
 		r.Post("/form/check", h.wrap(h.handleFormCheck))
 		r.Post("/demo/{scenario}", h.wrap(h.handleDemoRun))

@@ -71,6 +71,7 @@ func (h *Handlers) runPage(w http.ResponseWriter, r *http.Request) (templates.Ru
 	}
 	if page.Rights, err = h.pageRights(r.Context(), id, h.actor(r)); err == nil {
 		page.Share = h.pageShare(r, id, page.Rights)
+		page.History = h.pageHistory(r, id, page.Rights, p.Lang)
 	}
 	return page, err
 }

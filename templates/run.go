@@ -28,6 +28,8 @@ type RunPage struct {
 	Trace *trace.Attached
 	// Share is how the run is shared; nil: the reader is not the owner.
 	Share *Share
+	// History is what became of the target before; nil: the reader is not the owner, or there was nothing before.
+	History *History
 	// Preview is what messengers may show of the link.
 	Preview Preview
 	// Link is the shareable address; empty: not known (a sample).

@@ -65,6 +65,15 @@ func (m *Runs) History(ctx context.Context, id string, by handlers.Actor, limit 
 	if h.Runs, err = m.list(ctx, f); err != nil {
 		return handlers.History{}, err
 	}
+	for i := range h.Runs { // its end may not be kept yet
+		if l := &h.Runs[i]; l.ID == id && l.State == diag.StateRunning {
+			l.State, l.Verdict, l.Duration = found.report.State, found.report.Verdict, found.report.Duration
+			l.Connect, _ = found.report.ConnectTime()
+			if cause := found.report.RootCause; cause != nil {
+				l.RootCause = cause.Code
+			}
+		}
+	}
 	if found.report.State == diag.StateFinished && found.report.ImportedAt.IsZero() {
 		h.Previous, err = m.previous(ctx, f, found.report)
 	}

@@ -314,7 +314,7 @@ var openRoutes = []string{
 	"GET /runs/{id}", "GET /runs/{id}.json", "GET /runs/{id}.md", "GET /runs/{id}.html", "GET /runs/{id}/chain.pem", "GET /runs/{id}/live",
 	"POST /runs/{id}/cancel", "POST /runs/{id}/delete", "POST /runs/{id}/share", // their own rights
 	"GET /compare", "GET /guides", "GET /guides/{symptom}", "GET /causes", "POST /settings",
-	"GET /api/openapi.json", "GET /api/v1/runs/{id}", "GET /api/v1/runs/{id}/share", "PUT /api/v1/runs/{id}/share", "DELETE /api/v1/runs/{id}", "POST /api/v1/runs/{id}/cancel", "GET /api/v1/runs/{id}/stream",
+	"GET /api/openapi.json", "GET /api/v1/runs/{id}", "GET /api/v1/runs/{id}/history", "GET /api/v1/compare", "GET /api/v1/runs/{id}/share", "PUT /api/v1/runs/{id}/share", "DELETE /api/v1/runs/{id}", "POST /api/v1/runs/{id}/cancel", "GET /api/v1/runs/{id}/stream",
 	"GET /api/v1/checks", "GET /api/v1/causes", "POST /api/v1/topic-match", "POST /api/v1/client-code",
 	"GET /api/v1/runs/{id}/trace", "PUT /api/v1/runs/{id}/trace", "DELETE /api/v1/runs/{id}/trace", "POST /runs/{id}/trace/delete", // as their run
 	// Whoever has a request's link may run what was asked for; its helper more.
