@@ -69,6 +69,7 @@ const (
 	PurposeProxyHeader   Purpose = "proxy_header"    // with a PROXY protocol header in front
 	PurposeAbsurdPort    Purpose = "absurd_port"     // a port where nothing can be meant to listen
 	PurposeListen        Purpose = "listen"          // sending nothing, to see who speaks first
+	PurposeQuestion      Purpose = "question"        // in the language of another kind of server
 	PurposeRetry         Purpose = "retry"           // the same once more
 	PurposeHeld          Purpose = "held"            // while others are held open
 )

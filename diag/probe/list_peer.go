@@ -2,4 +2,4 @@ package probe
 
 import "mqttdoctor/diag"
 
-var peerProbes = []diag.Probe{peerTransports, peerMQTT, peerPaths, peerListen, peerListenOn}
+var peerProbes = []diag.Probe{peerTransports, peerMQTT, peerPaths, peerListen, peerListenOn, peerQuestions}

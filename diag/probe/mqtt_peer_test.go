@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"encoding/binary"
 	"io"
 	"net"
 	"slices"
@@ -56,7 +57,21 @@ func TestNotMQTT(t *testing.T) {
 			all = append(all, s)
 		}
 	}
+	// Servers that end what they do not understand without a word, and are asked in their own language.
+	for _, p := range []struct {
+		name, speaks string
+		peer         func(testing.TB) string
+	}{
+		{"a real PostgreSQL", "PostgreSQL", realPostgres},
+		{"kafka", "Kafka", peerAs("mqtt", kafkaLike)},
+		{"mongodb", "MongoDB", peerAs("mqtt", mongoLike)},
+	} {
+		for scheme, path := range map[string]string{"mqtt": "", "mqtts": "", "ws": "/mqtt"} {
+			all = append(all, scenario{name: p.name + " over " + scheme, peer: as(scheme, path, p.peer), want: "mqtt.not_mqtt", check: speaks(p.speaks)})
+		}
+	}
 	all = append(all,
+		scenario{name: "a broker where a database was expected", peer: scripted(diagtest.Script{})},
 		scenario{name: "noise", peer: peerAs("mqtt", diagtest.AnswerAndClose([]byte("\x00\x01what is this\x07")...)), want: "mqtt.not_mqtt", variant: "unknown"},
 		scenario{name: "late banner", peer: peerAs("mqtt", func(conn net.Conn) {
 			time.Sleep(400 * time.Millisecond)
@@ -65,6 +80,45 @@ func TestNotMQTT(t *testing.T) {
 		}), want: "mqtt.not_mqtt"},
 	)
 	runScenarios(t, all)
+}
+
+func realPostgres(t testing.TB) string {
+	return "mqtt://" + hostOf(t, diagtest.Postgres(t).Database(t))
+}
+
+// kafkaLike ends what announces more than 100 MB, as socket.request.max.bytes has it, and answers ApiVersions.
+func kafkaLike(conn net.Conn) {
+	var size [4]byte
+	if _, err := io.ReadFull(conn, size[:]); err != nil || binary.BigEndian.Uint32(size[:]) > 100<<20 {
+		return
+	}
+	request := make([]byte, binary.BigEndian.Uint32(size[:]))
+	if _, err := io.ReadFull(conn, request); err != nil || len(request) < 8 || binary.BigEndian.Uint16(request) != 18 {
+		return
+	}
+	_, _ = conn.Write(append([]byte{0, 0, 0, 16}, append(request[4:8:8], 0, 0, 0, 0, 0, 1, 0, 18, 0, 0, 0, 4)...))
+	diagtest.Silent(conn)
+}
+
+// mongoLike ends what is longer than a message may be, or of no operation, and answers a query.
+func mongoLike(conn net.Conn) {
+	head := make([]byte, 16)
+	if _, err := io.ReadFull(conn, head); err != nil {
+		return
+	}
+	length := binary.LittleEndian.Uint32(head)
+	if length < 16 || length > 48_000_000 || binary.LittleEndian.Uint32(head[12:]) != 2004 {
+		return
+	}
+	if _, err := io.CopyN(io.Discard, conn, int64(length)-16); err != nil {
+		return
+	}
+	answer := make([]byte, 36)
+	binary.LittleEndian.PutUint32(answer, uint32(len(answer)))
+	copy(answer[8:12], head[4:8])
+	answer[12] = 1
+	_, _ = conn.Write(answer)
+	diagtest.Silent(conn)
 }
 
 func TestNoConnack(t *testing.T) {

@@ -216,7 +216,7 @@ var proofs = map[diag.Code]proof{
 	"ws.text_frames":          {"TestUpgradeDeclined: text frames", "TestSubprotocol: chosen"},
 	"ws.mixed_content":        {"TestMixedContent: secure page, ws", "TestMixedContent: secure page, wss"},
 
-	"mqtt.not_mqtt":               {"TestNotMQTT: noise", "TestWebSocketExpected: raw asked of a raw broker"},
+	"mqtt.not_mqtt":               {"TestNotMQTT: noise", "TestNotMQTT: a broker where a database was expected"},
 	"mqtt.no_connack":             {"TestRealBrokersThatMind: hangs", "TestRealBrokersThatMind: hangs not"},
 	"mqtt.closed_without_connack": {"TestClosedWithoutConnack: own id closed", "TestClosedWithoutConnack: temporary ids closed, own works"},
 	"mqtt.connect_too_large":      {"TestRealBrokersThatMind: CONNECT over its limit", "TestRealBrokersThatMind: CONNECT under its limit"},

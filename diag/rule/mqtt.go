@@ -161,7 +161,7 @@ var connectRules = []diag.Rule{
 		LookAlikes: []diag.Code{"mqtt.auth_required", "mqtt.not_authorized", "mqtt.client_id_rejected"},
 		When:       badCredentials},
 	{Code: "mqtt.not_mqtt", Severity: diag.SeverityCritical,
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkPeerMQTT, "peer.paths", "peer.listen", "tcp.ports"},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkPeerMQTT, "peer.paths", "peer.listen", checkQuestions, "tcp.ports"},
 		LookAlikes: []diag.Code{"ws.expected", "tls.required", "tls.plaintext_peer", "mqtt.no_connack", "tcp.wrong_port"},
 		Hides:      []diag.Code{"mqtt.no_connack", "mqtt.closed_without_connack", "tcp.closed_on_accept", "tls.handshake_closed", "tls.handshake_timeout"},
 		When:       notMQTT},
@@ -172,7 +172,7 @@ var connectRules = []diag.Rule{
 		When:       noConnack},
 	{Code: "mqtt.closed_without_connack", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.1.4", "MQTT 5.0 4.13"},
-		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder, checkVersions, checkPeerMQTT, "peer.paths", "peer.listen", "tcp.proxy_header", checkOtherID, checkNoCreds, checkShortConnect, checkLongConnect, checkKeepAlive},
+		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder, checkVersions, checkPeerMQTT, "peer.paths", "peer.listen", checkQuestions, "tcp.proxy_header", checkOtherID, checkNoCreds, checkShortConnect, checkLongConnect, checkKeepAlive},
 		LookAlikes: []diag.Code{"tcp.closed_on_accept", "tcp.proxy_protocol_expected", "mqtt.version_unsupported", "mqtt.connect_too_large", "tls.required", "mqtt.no_connack"},
 		When:       closedWithoutConnack},
 }
@@ -644,6 +644,11 @@ func foreign(v *diag.View) (protocol, banner, step string, evidence []diag.Evide
 	if askedUpgraded(v) {
 		return "", "", "", nil
 	}
+	for _, s := range diag.SeenBy[*diag.PeerAnswer](v, checkQuestions) {
+		if known(s.Seen.Speaks) {
+			return s.Seen.Speaks, "", s.Step.ID, s.Step.Evidence
+		}
+	}
 	for _, s := range diag.SeenBy[*diag.TLSHandshake](v, checkTLS) {
 		if known(s.Seen.Speaks) && !s.Seen.ServerHello {
 			return s.Seen.Speaks, "", s.Step.ID, s.Step.Evidence
@@ -738,7 +743,7 @@ func notMQTT(v *diag.View) diag.Verdict {
 func protocolName(p string) string {
 	names := map[string]string{"http": "HTTP", "ssh": "SSH", "smtp": "SMTP", "ftp": "FTP", "pop3": "POP3", "imap": "IMAP",
 		"amqp": "AMQP", "redis": "Redis", "kafka": "Kafka", "postgresql": "PostgreSQL", "mysql": "MySQL", "tls": "TLS",
-		"telnet": "Telnet", "nats": "NATS", "stomp": "STOMP", "vnc": "VNC", "rdp": "RDP", "memcached": "Memcached",
+		"mongodb": "MongoDB", "activemq": "ActiveMQ (OpenWire)", "oracle": "Oracle Net", "telnet": "Telnet", "nats": "NATS", "stomp": "STOMP", "vnc": "VNC", "rdp": "RDP", "memcached": "Memcached",
 		"echo": "Echo (RFC 862)"}
 	if name, ok := names[p]; ok {
 		return name

@@ -210,6 +210,9 @@ func closedLookAlikes() []recorded {
 	listened := func(how diag.Outcome) diag.Step {
 		return seen("peer.listen", "", &diag.PeerAnswer{Purpose: diag.PurposeListen, Address: at, Sent: "nothing", Outcome: how})
 	}
+	asked := func(speaks, first string) diag.Step {
+		return seen(checkQuestions, "postgresql", &diag.PeerAnswer{Purpose: diag.PurposeQuestion, Address: at, Sent: "question", Outcome: diag.OutcomeOK, Speaks: speaks, First: []byte(first)})
+	}
 	header := func(m *diag.MQTTConnect) diag.Step {
 		return seen("tcp.proxy_header", "v2", tried(diag.PurposeProxyHeader, diag.SchemeMQTT, m))
 	}
@@ -221,6 +224,10 @@ func closedLookAlikes() []recorded {
 	return []recorded{
 		{name: "ends unasked, with TLS and as HTTP too", target: tcp, steps: []diag.Step{accepts, connect(closed), listened(diag.OutcomeClosed), nothingOver("mqtts"), nothingOver("ws")},
 			want: "tcp.closed_on_accept", because: map[diag.Code]string{"tls.required": "because.no_server_hello"}},
+		{name: "ends what is sent, and answers PostgreSQL's question", target: tcp, steps: []diag.Step{accepts, connect(closed), listened(diag.OutcomeSilent), asked("postgresql", "N")},
+			want: "mqtt.not_mqtt", because: map[diag.Code]string{"mqtt.no_connack": "because.connection_ended"}},
+		{name: "ends what is sent, and every question", target: tcp, steps: []diag.Step{accepts, connect(closed), listened(diag.OutcomeSilent), asked("", "")},
+			want: "mqtt.closed_without_connack"},
 		{name: "ends unasked", target: tcp, steps: []diag.Step{accepts, connect(closed), listened(diag.OutcomeClosed), header(unanswered(diag.OutcomeClosed)), absurd(diag.OutcomeRefused)},
 			want: "tcp.closed_on_accept", because: map[diag.Code]string{"tcp.proxy_protocol_expected": "because.proxy_header_same",
 				"tcp.accepts_everything": "because.absurd_port_closed"}},

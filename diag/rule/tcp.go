@@ -172,7 +172,7 @@ func mute(v *diag.View) bool {
 			return false
 		}
 	}
-	for _, p := range diag.SeenBy[*diag.PeerAnswer](v, "peer.listen") {
+	for _, p := range diag.Seen[*diag.PeerAnswer](v) {
 		if len(p.Seen.First) > 0 {
 			return false
 		}

@@ -27,6 +27,7 @@ const (
 	checkPeerPaths    diag.ProbeID = "peer.paths"
 	checkListen       diag.ProbeID = "peer.listen"
 	checkListenOn     diag.ProbeID = "peer.listen_on"
+	checkQuestions    diag.ProbeID = "peer.questions"
 )
 
 // tlsRules stand in causal order: first what keeps the handshake from beginning, then what is wrong with the certificate
@@ -162,7 +163,7 @@ var tlsRules = []diag.Rule{
 		When:       handshakeTimeout},
 	{Code: "tls.handshake_closed", Severity: diag.SeverityCritical,
 		Sources: []string{"RFC 8446 6"},
-		Awaits: []diag.ProbeID{checkTLS, checkTransports, checkListen, checkTLSVersions, checkCiphers, checkNoSNI, checkNames, checkALPN,
+		Awaits: []diag.ProbeID{checkTLS, checkTransports, checkListen, checkQuestions, checkTLSVersions, checkCiphers, checkNoSNI, checkNames, checkALPN,
 			checkNoClientCert},
 		LookAlikes: []diag.Code{"tls.plaintext_peer", "tls.client_cert_required", "tls.version_unsupported", "tls.no_shared_cipher",
 			"tls.sni_required", "tls.handshake_timeout", "tcp.closed_on_accept", "mqtt.not_mqtt"},
