@@ -2,8 +2,6 @@ package diag
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"strconv"
 	"strings"
 )
@@ -20,11 +18,11 @@ func parseTLS(in TargetInput, t *Target, errs FieldErrors) {
 		}
 	}
 	if t.TLS.CAPEM != "" {
-		if n, note := countCertificates(t.TLS.CAPEM); !note.IsZero() {
-			errs.set("target.tls.ca_pem", note)
-		} else if n == 0 {
-			errs.set("target.tls.ca_pem", N("input.pem_no_certificate"))
+		clean, problem := certificatesIn(t.TLS.CAPEM)
+		if !problem.IsZero() {
+			errs.set("target.tls.ca_pem", problem)
 		}
+		t.TLS.CAPEM = clean
 	}
 	parseClientCertificate(t, errs)
 	if name := strings.TrimSpace(in.TLS.ServerName); name != "" {
@@ -51,30 +49,42 @@ func parseTLS(in TargetInput, t *Target, errs FieldErrors) {
 }
 
 func parseClientCertificate(t *Target, errs FieldErrors) {
-	cert, key := t.TLS.CertPEM, strings.TrimSpace(t.TLS.KeyPEM.Reveal())
-	switch {
-	case cert == "" && key == "":
+	given, key := t.TLS.CertPEM, strings.TrimSpace(t.TLS.KeyPEM.Reveal())
+	if given == "" && key == "" {
 		return
-	case cert == "":
+	}
+	if given == "" {
 		errs.set("target.tls.cert_pem", N("input.cert_missing"))
 		return
-	case key == "":
-		errs.set("target.tls.key_pem", N("input.key_missing"))
+	}
+	cert, certProblem := certificatesIn(given)
+	t.TLS.CertPEM = cert // what else stands there is secret, and this field is none
+	if key == "" {
+		// Many programs take both in one file.
+		if certProblem.IsZero() && keyProblem(given).IsZero() {
+			key = given
+			t.TLS.KeyPEM = NewSecret(given)
+		} else {
+			errs.set("target.tls.key_pem", N("input.key_missing"))
+			if !certProblem.IsZero() {
+				errs.set("target.tls.cert_pem", certProblem)
+			}
+			return
+		}
+	}
+	wrongKey := keyProblem(key)
+	if certProblem.Key == "input.cert_is_key" && wrongKey.Key == "input.key_is_certificate" {
+		errs.set("target.tls.cert_pem", N("input.cert_key_swapped"))
+		errs.set("target.tls.key_pem", N("input.cert_key_swapped"))
 		return
 	}
-	if n, note := countCertificates(cert); !note.IsZero() {
-		errs.set("target.tls.cert_pem", note)
-		return
-	} else if n == 0 {
-		errs.set("target.tls.cert_pem", N("input.pem_no_certificate"))
-		return
+	if !certProblem.IsZero() {
+		errs.set("target.tls.cert_pem", certProblem)
 	}
-	switch block := firstKeyBlock(key); {
-	case block == nil:
-		errs.set("target.tls.key_pem", N("input.pem_no_key"))
-		return
-	case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
-		errs.set("target.tls.key_pem", N("input.key_encrypted"))
+	if !wrongKey.IsZero() {
+		errs.set("target.tls.key_pem", wrongKey)
+	}
+	if !certProblem.IsZero() || !wrongKey.IsZero() {
 		return
 	}
 	if _, err := tls.X509KeyPair([]byte(cert), []byte(key)); err != nil {
@@ -82,40 +92,6 @@ func parseClientCertificate(t *Target, errs FieldErrors) {
 			errs.set("target.tls.key_pem", N("input.key_mismatch"))
 			return
 		}
-		errs.set("target.tls.key_pem", N("input.pem_no_key"))
-	}
-}
-
-// countCertificates counts the certificates of a PEM text; the note says what is wrong with it.
-func countCertificates(text string) (int, Note) {
-	rest, n := []byte(text), 0
-	for {
-		block, tail := pem.Decode(rest)
-		if block == nil {
-			break
-		}
-		rest = tail
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-			return n, N("input.pem_bad_certificate", "error", clip(err.Error(), 120))
-		}
-		n++
-	}
-	if n == 0 && !strings.Contains(text, "-----BEGIN") {
-		return 0, N("input.pem_not_pem")
-	}
-	return n, Note{}
-}
-
-func firstKeyBlock(text string) *pem.Block {
-	rest := []byte(text)
-	for {
-		block, tail := pem.Decode(rest)
-		if block == nil || strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			return block
-		}
-		rest = tail
+		errs.set("target.tls.key_pem", N("input.key_unusable"))
 	}
 }
