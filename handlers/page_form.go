@@ -40,7 +40,7 @@ func readForm(w http.ResponseWriter, r *http.Request) (*typedForm, error) {
 	for name := range values {
 		value := values.Get(name)
 		switch {
-		case slices.Contains(templates.SecretFields, name):
+		case slices.Contains(templates.SecretFields, name), strings.Contains(value, "PRIVATE KEY-----"): // in whatever field
 			f.form.Lost[name] = value != ""
 		case len(value) <= maxEcho:
 			f.form.Values[name] = value

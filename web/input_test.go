@@ -44,7 +44,6 @@ func TestBadInputNamesItsField(t *testing.T) {
 		"CA is no PEM":       {target(`"tls":{"ca_pem":"hello"}`), "target.tls.ca_pem"},
 		"CA is a key":        {target(fmt.Sprintf(`"tls":{"ca_pem":%q}`, "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----")), "target.tls.ca_pem"},
 		"key without cert":   {target(`"tls":{"key_pem":"x"}`), "target.tls.cert_pem"},
-		"cert without key":   {target(`"tls":{"cert_pem":"x"}`), "target.tls.key_pem"},
 		"publish wildcard":   {target(`"topics":{"publish":"a/#"}`), "target.topics.publish"},
 		"publish NUL":        {target(`"topics":{"publish":"a\u0000b"}`), "target.topics.publish"},
 		"subscribe hash":     {target(`"topics":{"subscribe":["a/#/b"]}`), "target.topics.subscribe"},
@@ -95,6 +94,8 @@ func TestKeyMustFitItsCertificate(t *testing.T) {
 		return string(data)
 	}
 	s.do("POST", "/api/v1/runs", body(one.CertPEM, other.KeyPEM)).wantError(http.StatusBadRequest, "invalid_input", "target.tls.key_pem")
+	s.do("POST", "/api/v1/runs", body(one.CertPEM, "")).wantError(http.StatusBadRequest, "invalid_input", "target.tls.key_pem")
+	s.do("POST", "/api/v1/runs", body("x", "")).wantError(http.StatusBadRequest, "invalid_input", "target.tls.cert_pem", "target.tls.key_pem")
 	s.do("POST", "/api/v1/runs", body(one.CertPEM, one.KeyPEM)).want(http.StatusAccepted)
 }
 
