@@ -19,3 +19,15 @@ func TestAddressesBreakBeforeTheirParts(t *testing.T) {
 		}
 	}
 }
+
+func TestAddressesInSentencesBreak(t *testing.T) {
+	for text, want := range map[string]string{
+		"a < b":                         "a &lt; b",
+		"到 mqtts://b.cn:8883，正常。":       "到 mqtts<wbr>://b<wbr>.cn<wbr>:8883，正常。",
+		"To ws://b:80/mqtt; it <works>": "To ws<wbr>://b<wbr>:80<wbr>/mqtt; it &lt;works&gt;",
+	} {
+		if got := escapeBreakable(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

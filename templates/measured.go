@@ -74,6 +74,9 @@ func (m measured) thinned() bool { return len(m.rows()) < m.rowCount() }
 func cell(c catalogue.ColumnView, row int) string {
 	switch {
 	case row < len(c.Texts):
+		if text := c.Texts[row]; c.Key == diag.EvAnnounced || c.Key == diag.EvMeasured { // numbers among words
+			return groupedNumber(text)
+		}
 		return c.Texts[row]
 	case row < len(c.Values) && !math.IsNaN(c.Values[row]):
 		return number(c.Values[row])
@@ -94,6 +97,14 @@ func number(v float64) string {
 		digits = 1
 	}
 	return grouped(strconv.FormatFloat(v, 'f', digits, 64))
+}
+
+// groupedNumber parts thousands where text is a whole number.
+func groupedNumber(text string) string {
+	if _, err := strconv.ParseInt(text, 10, 64); err != nil {
+		return text
+	}
+	return grouped(text)
 }
 
 // grouped parts thousands, from five digits on: both languages do it with commas.

@@ -24,11 +24,11 @@ func withTimes(text string) templ.Component {
 			if !ok {
 				continue
 			}
-			b.WriteString(templ.EscapeString(text[rest:at[0]]))
+			b.WriteString(escapeBreakable(text[rest:at[0]]))
 			b.WriteString(`<time datetime="` + stampISO(t) + `">` + templ.EscapeString(text[at[0]:at[1]]) + `</time>`)
 			rest = at[1]
 		}
-		b.WriteString(templ.EscapeString(text[rest:]))
+		b.WriteString(escapeBreakable(text[rest:]))
 		_, err := io.WriteString(w, b.String())
 		return err
 	})

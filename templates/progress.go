@@ -1,6 +1,8 @@
 package templates
 
 import (
+	"math"
+	"strconv"
 	"time"
 
 	"mqttdoctor/diag"
@@ -43,4 +45,12 @@ func (r RunPage) atMost() float64 {
 	opts.Watch = time.Duration(r.Report.Plan.WatchS) * time.Second
 	deadline := diag.Plan{Options: opts}.Deadline()
 	return max(float64(deadline.Milliseconds())-r.span(), 0)
+}
+
+// wholeSeconds words a time that is left, as the script does when it counts down: finer would pretend to know.
+func (p Page) wholeSeconds(ms float64) string {
+	if s := max(math.Ceil(ms/1000), 1); s < 60 {
+		return p.T("unit.s", "n", strconv.Itoa(int(s)))
+	}
+	return p.Duration(math.Ceil(ms/1000) * 1000)
 }

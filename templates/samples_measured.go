@@ -38,7 +38,7 @@ func sampleMeasured(p Page) catalogue.ReportView {
 		qos1 = append(qos1, float64([]int{0, 0, 4, 22, 48, 19, 5, 2}[i]))
 	}
 	texts := func(en, zh string, rows ...string) catalogue.ColumnView {
-		return catalogue.ColumnView{Label: either(p, en, zh), Texts: rows}
+		return catalogue.ColumnView{Key: diag.EvMeasured, Label: either(p, en, zh), Texts: rows}
 	}
 	r.Measurements = map[string]catalogue.TableView{
 		"rtt": {Title: either(p, "Round trip over time", "往返时间随时间的变化"), Help: either(p, "PINGREQ to PINGRESP.", "从 PINGREQ 到 PINGRESP。"),
@@ -49,7 +49,7 @@ func sampleMeasured(p Page) catalogue.ReportView {
 		"latency": {Title: either(p, "How long messages took", "消息耗时"), Plot: diag.PlotHistogram,
 			Columns: []catalogue.ColumnView{column("up to", "不超过", "ms", edge...), column("QoS 0", "QoS 0", "", qos0...), column("QoS 1", "QoS 1", "", qos1...)}},
 		"limits": {Title: either(p, "What the broker allows", "服务器的限制"), Plot: diag.PlotGrid, Columns: []catalogue.ColumnView{
-			texts("limit", "项目", either(p, "largest message", "最大消息"), either(p, "retained messages", "保留消息"), "Receive Maximum"),
+			texts("limit", "项目", either(p, "largest message (bytes)", "最大消息（字节）"), either(p, "retained messages", "保留消息"), "Receive Maximum"),
 			texts("announced", "声明值", strconv.Itoa(1<<20), either(p, "yes", "是"), "20"),
 			texts("measured", "实测值", "262144", either(p, "yes", "是"), ""),
 		}},

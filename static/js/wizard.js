@@ -52,7 +52,9 @@ if (form) {
     }
     press(answer.closest("[data-question]"), answer);
     const panel = answer.dataset.open && document.getElementById("panel-" + answer.dataset.open);
-    if (panel) panel.open = true;
+    if (!panel) return;
+    panel.open = true;
+    panel.scrollIntoView({ block: "nearest" }); // the answer asks for what stands in it
   });
 
   show();
