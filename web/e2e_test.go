@@ -258,6 +258,12 @@ func realProvider(t *testing.T) string {
 	return strings.TrimSpace(issuer)
 }
 
+// The control that takes a file.
+func TestBrowserTakesFiles(t *testing.T) {
+	_, _, e2e := startE2E(t)
+	e2e.node(t, "files.mjs")
+}
+
 // How soon pages are painted on a slow machine: printed, and never judged, as time is the machine's.
 func TestBrowserFirstPaint(t *testing.T) {
 	onlyLong(t)
