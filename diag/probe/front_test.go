@@ -113,6 +113,7 @@ func TestBehindHaproxy(t *testing.T) {
 	foreign := diag.TargetInput{WS: diag.WSInput{Origin: "https://console.example"}}
 	patient := diag.PlanInput{TimeoutS: seconds(5)}
 	const raw, web = "listen l\n mode tcp\n bind PORT\n ", "listen l\n mode http\n bind PORT\n "
+	const ended = "listen l\n mode tcp\n bind PORT ssl crt PEM\n "
 	// As AWS IoT Core has it on 443.
 	const byALPN = "frontend f\n mode tcp\n bind PORT ssl crt PEM alpn x-amzn-mqtt-ca,http/1.1\n use_backend mqtt if { ssl_fc_alpn x-amzn-mqtt-ca }\n default_backend web\n" +
 		"backend mqtt\n mode tcp\n server s RAW\nbackend web\n mode tcp\n"
@@ -131,6 +132,11 @@ func TestBehindHaproxy(t *testing.T) {
 		{name: "ALPN name wanted, a web server else", peer: behindHaproxy("mqtts", "", ca, byALPN+" server s WS\n"), in: trusting, want: "tls.alpn_required",
 			suggest: `{"tls":{"alpn":["x-amzn-mqtt-ca"]}}`},
 		{name: "ALPN name given", peer: behindHaproxy("mqtts", "", ca, byALPN), in: diag.TargetInput{TLS: diag.TLSInput{CAPEM: ca.PEM, ALPN: []string{"x-amzn-mqtt-ca"}}}},
+		{name: "dead backend behind TLS", peer: behindHaproxy("mqtts", "", ca, ended+"server s 127.0.0.1:1"), in: trusting, plan: patient, want: "mqtt.closed_without_connack"},
+		{name: "raw broker behind TLS, asked wss", peer: behindHaproxy("wss", "/mqtt", ca, ended+"server s RAW"), in: trusting, want: "ws.raw_mqtt_peer", suggest: `{"url":"mqtts://HOST"}`},
+		{name: "WebSocket broker behind TLS, asked mqtts", peer: behindHaproxy("mqtts", "", ca, ended+"server s WS"), in: trusting, want: "ws.expected", suggest: "*"},
+		{name: "places for one address", peer: behindHaproxy("mqtt", "", nil, raw+"stick-table type ip size 10k expire 10s store conn_cur\n tcp-request connection track-sc0 src\n "+
+			"tcp-request connection reject if { sc0_conn_cur gt 6 }\n server s RAW"), plan: diag.PlanInput{Intrusive: true}, want: "mqtt.connection_limit"},
 		{name: "raw broker behind HTTP", peer: behindHaproxy("ws", "/mqtt", nil, web+"server s RAW"), want: "ws.bad_gateway", readings: []diag.Code{"ws.upgrade_stripped"}},
 		{name: "upgrade taken out", peer: behindHaproxy("ws", "/mqtt", nil, web+"http-request del-header Upgrade\n server s WS"), want: "ws.upgrade_stripped"},
 		{name: "upgrade passed", peer: behindHaproxy("ws", "/mqtt", nil, web+"server s WS")},

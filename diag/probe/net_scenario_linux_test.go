@@ -223,6 +223,26 @@ func TestFarScenarios(t *testing.T) {
 	}
 }
 
+// TestRejections goes through what Linux firewalls can answer a SYN with.
+func TestRejections(t *testing.T) {
+	t.Parallel()
+	for with, want := range map[string]diag.Code{"icmp-net-unreachable": "net.unreachable", "icmp-host-prohibited": "net.firewall_rejected",
+		"icmp-proto-unreachable": "net.firewall_rejected", "icmp6-addr-unreachable": "net.unreachable", "icmp6-policy-fail": "net.firewall_rejected"} {
+		t.Run(with, func(t *testing.T) {
+			t.Parallel()
+			far{scenario: scenario{name: with, want: want, variant: "*"}, delay: 5 * time.Millisecond, prepare: func(t testing.TB, path *diagtest.Path) string {
+				if strings.HasPrefix(with, "icmp6") {
+					path.Right.Run(t, "ip6tables", "-A", "INPUT", "-p", "tcp", "--dport", "1883", "-j", "REJECT", "--reject-with", with)
+					return "mqtt://[fd99::2]"
+				}
+				brokerAt(t, path, "1883")
+				path.Right.Reject(t, 1883, with)
+				return "mqtt://10.99.0.2"
+			}}.run(t)
+		})
+	}
+}
+
 func TestPrivateAddressScenario(t *testing.T) {
 	t.Parallel()
 	named := func(before func(testing.TB, *diagtest.Path), address string) func(testing.TB, *diagtest.Path) farSide {

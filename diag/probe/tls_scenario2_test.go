@@ -299,6 +299,24 @@ var furtherTLSScenarios = []tlsCase{
 		}},
 	{name: "no certificate at all, openssl", root: "tls.no_shared_cipher",
 		broken: func(t *testing.T) diag.TargetInput { return opensslServer(t, "-nocert") }, check: confidence(diag.Likely)},
+	{name: "a suite of which current clients know nothing, openssl", root: "tls.no_shared_cipher",
+		broken: func(t *testing.T) diag.TargetInput {
+			return opensslServer(t, "-tls1_2", "-cipher", "CAMELLIA256-SHA:@SECLEVEL=0")
+		}},
+	{name: "client certificate required, TLS 1.3, openssl", root: "tls.client_cert_required",
+		broken: func(t *testing.T) diag.TargetInput { return opensslServer(t, "-tls1_3", "-Verify", "1") }},
+	{name: "client certificate required, TLS 1.2, openssl", root: "tls.client_cert_required",
+		broken: func(t *testing.T) diag.TargetInput { return opensslServer(t, "-tls1_2", "-Verify", "1") }},
+	{name: "client certificate of another CA, TLS 1.3, openssl", root: "tls.client_cert_rejected",
+		broken: func(t *testing.T) diag.TargetInput {
+			return withClientCert(opensslServer(t, "-tls1_3", "-Verify", "1", "-verify_return_error"), diagtest.NewCA(t, "Other").Issue(t, diagtest.CertOptions{}))
+		}},
+	{name: "client certificate of another CA, TLS 1.2, openssl", root: "tls.client_cert_rejected",
+		broken: func(t *testing.T) diag.TargetInput {
+			return withClientCert(opensslServer(t, "-tls1_2", "-Verify", "1", "-verify_return_error"), diagtest.NewCA(t, "Other").Issue(t, diagtest.CertOptions{}))
+		}},
+	{name: "TLS and nothing behind it, openssl", root: "mqtt.no_connack", plan: soon(),
+		broken: func(t *testing.T) diag.TargetInput { return opensslServer(t, "-tls1_3") }},
 	{name: "server name needed by devices", root: "", plan: deep, also: []diag.Code{"tls.sni_required", "tls.device_incompatible"},
 		broken: func(t *testing.T) diag.TargetInput {
 			ca := diagtest.NewCA(t, "Root")

@@ -88,12 +88,12 @@ func tcpFinding(v *diag.View, s diag.Sight[*diag.TCPConnect]) diag.Finding {
 	return f
 }
 
-// prohibits tells ICMP errors that a firewall sends: administratively prohibited, and port unreachable in answer to a SYN
-// (RFC 792, RFC 1812 5.2.7.1: codes 9, 10, 13; RFC 4443 3.1: codes 1, 4, 5, 6).
+// prohibits tells ICMP errors that a firewall sends: administratively prohibited, and port or protocol unreachable in answer to a
+// SYN, which every host knows (RFC 792, RFC 1812 5.2.7.1: codes 9, 10, 13; RFC 4443 3.1: codes 1, 4, 5, 6).
 func prohibits(c *diag.TCPConnect) bool {
 	switch c.ICMPFamily {
 	case 4:
-		return c.ICMPType == 3 && (c.ICMPCode == 3 || c.ICMPCode == 9 || c.ICMPCode == 10 || c.ICMPCode == 13)
+		return c.ICMPType == 3 && (c.ICMPCode == 2 || c.ICMPCode == 3 || c.ICMPCode == 9 || c.ICMPCode == 10 || c.ICMPCode == 13)
 	case 6:
 		return c.ICMPType == 1 && (c.ICMPCode == 1 || c.ICMPCode == 4 || c.ICMPCode == 5 || c.ICMPCode == 6)
 	}

@@ -164,6 +164,8 @@ func connectionLookAlikes() []recorded {
 				"net.unreachable": "because.no_unreachable"}},
 		{name: "port unreachable is no RST", target: tcp, steps: []diag.Step{connect(diag.OutcomeICMP, icmp(4, 3, 3, "192.0.2.1"))},
 			want: "net.firewall_rejected", variant: "own", because: map[diag.Code]string{"tcp.refused": "because.no_reset"}},
+		{name: "protocol unreachable is a firewall's word too", target: tcp, steps: []diag.Step{connect(diag.OutcomeICMP, icmp(4, 3, 2, "192.0.2.1"))},
+			want: "net.firewall_rejected", variant: "own"},
 		{name: "prohibited over IPv6", target: tcp, steps: []diag.Step{connect(diag.OutcomeICMP, icmp(6, 1, 1, "2001:db8::ff"), address(six))},
 			want: "net.firewall_rejected"},
 		{name: "host unreachable", target: tcp, steps: []diag.Step{connect(diag.OutcomeICMP, icmp(4, 3, 1, "198.51.100.1"))}, want: "net.unreachable",
