@@ -44,6 +44,8 @@ var dialects = []dialect{
 	{"ldap", contains("1.3.6.1.4.1.1466.20036"), "RFC 4511 4.4.1: notice of disconnection"},
 	{"telnet", isTelnet, "RFC 854: IAC WILL, WONT, DO, DONT"},
 	{"rdp", isRDP, "MS-RDPBCGR 2.2.1.2, RFC 1006 6: TPKT with X.224 connection confirm"},
+	{"opcua", isOPCUA, "OPC 10000-6 7.1.2.2, 7.1.2.5: Error in answer to what is no Hello"},
+	{"coap", isCoAP, "RFC 8323 5.3: a server sends its Capabilities and Settings Message unasked"},
 	{"mqtt", isMQTT, "MQTT 3.1.1 3.2, MQTT 5.0 3.2, 3.14"},
 }
 
@@ -144,6 +146,25 @@ func isTelnet(b []byte) bool {
 
 func isRDP(b []byte) bool {
 	return len(b) >= 7 && b[0] == 3 && b[1] == 0 && int(binary.BigEndian.Uint16(b[2:])) < 256 && b[5] == 0xd0
+}
+
+// isOPCUA recognises an Error message: its type, and its own size of at least type, size, code and length of the reason.
+func isOPCUA(b []byte) bool {
+	if len(b) < 16 || string(b[:4]) != "ERRF" {
+		return false
+	}
+	size := binary.LittleEndian.Uint32(b[4:])
+	return size >= 16 && size <= 16+4096
+}
+
+// isCoAP recognises a Capabilities and Settings Message without a token, with one of its options first: Max-Message-Size (2) or
+// Block-Wise-Transfer (4). One without options is two bytes that could be anything.
+func isCoAP(b []byte) bool {
+	if len(b) < 3 || b[0]&0x0f != 0 || b[1] != 0xe1 {
+		return false
+	}
+	length, option := int(b[0]>>4), b[2]>>4
+	return length >= 1 && length <= 12 && len(b) >= 2+length && (option == 2 || option == 4)
 }
 
 // isMQTT recognises what a server may say first: a CONNACK, or in MQTT 5 a DISCONNECT with an error, or AUTH.

@@ -743,7 +743,7 @@ func notMQTT(v *diag.View) diag.Verdict {
 func protocolName(p string) string {
 	names := map[string]string{"http": "HTTP", "ssh": "SSH", "smtp": "SMTP", "ftp": "FTP", "pop3": "POP3", "imap": "IMAP",
 		"amqp": "AMQP", "redis": "Redis", "kafka": "Kafka", "postgresql": "PostgreSQL", "mysql": "MySQL", "tls": "TLS",
-		"mongodb": "MongoDB", "activemq": "ActiveMQ (OpenWire)", "oracle": "Oracle Net", "telnet": "Telnet", "nats": "NATS", "stomp": "STOMP", "vnc": "VNC", "rdp": "RDP", "memcached": "Memcached",
+		"opcua": "OPC UA", "coap": "CoAP (TCP)", "mongodb": "MongoDB", "activemq": "ActiveMQ (OpenWire)", "oracle": "Oracle Net", "telnet": "Telnet", "nats": "NATS", "stomp": "STOMP", "vnc": "VNC", "rdp": "RDP", "memcached": "Memcached",
 		"echo": "Echo (RFC 862)"}
 	if name, ok := names[p]; ok {
 		return name

@@ -76,7 +76,8 @@ func tlsRequired(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.connack_came"))
 	}
 	sights := otherTransports(v, true)
-	found, ok := best(sights, (*diag.Attempt).Accepted, (*diag.Attempt).SpeaksMQTT, upgraded, asksClientCert,
+	found, ok := best(sights, (*diag.Attempt).Accepted, (*diag.Attempt).SpeaksMQTT, upgraded,
+		func(a *diag.Attempt) bool { return asksClientCert(a) && a.Transport == v.Target.Scheme.WithTLS(true) }, asksClientCert,
 		func(a *diag.Attempt) bool { return hello(a) && a.Transport == v.Target.Scheme.WithTLS(true) }, hello)
 	if !ok {
 		if len(sights) == 0 {
