@@ -127,6 +127,7 @@ const (
 	EvQoSAsked     EvidenceKey = "msg.qos_asked"
 	EvQoSGranted   EvidenceKey = "msg.qos_granted"
 	EvQoSDelivered EvidenceKey = "msg.qos_delivered"
+	EvAltered      EvidenceKey = "msg.altered"
 	EvPublished    EvidenceKey = "msg.published"
 	EvDelivered    EvidenceKey = "msg.delivered"
 )

@@ -198,6 +198,11 @@ func (b *BurstRun) Faulty() bool {
 	return b.Ours == 0 && (b.Lost > 0 || b.Refused > 0 || b.End != nil || b.Stalled)
 }
 
+// Unacknowledged tells a burst of which the broker acknowledged nothing at all, as one does that has no answer for QoS 2.
+func (b *BurstRun) Unacknowledged() bool {
+	return b.QoS > 0 && b.Sent > 0 && b.Acked == 0 && b.Refused == 0 && b.End == nil
+}
+
 // PerSecond is how many messages arrived per second; 0: not known.
 func (b *BurstRun) PerSecond() float64 {
 	if b.Took <= 0 || b.Received < 2 {

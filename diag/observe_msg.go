@@ -98,7 +98,11 @@ type Delivery struct {
 	Took         time.Duration `json:"took"`     // PUBLISH sent to received
 	AckTook      time.Duration `json:"ack_took"` // PUBLISH sent to PUBACK or PUBCOMP
 	Waited       time.Duration `json:"waited"`   // how long a delivery was awaited in vain
-	Error        string        `json:"error,omitempty"`
+	// Altered tells that what came on a topic of our own, where nobody else publishes, was not what had been sent: something on
+	// the way writes messages anew. AlteredBytes is the length of its payload.
+	Altered      bool   `json:"altered,omitempty"`
+	AlteredBytes int    `json:"altered_bytes,omitempty"`
+	Error        string `json:"error,omitempty"`
 }
 
 // Kind names the type in stored runs.
@@ -125,6 +129,9 @@ func (d *Delivery) Facts() []Evidence {
 		f.ms(EvDuration, d.Took)
 	} else if d.Expected {
 		f.ms(EvWaited, d.Waited)
+	}
+	if d.Altered {
+		f.add(EvAltered, strconv.Itoa(d.Bytes)+" → "+strconv.Itoa(d.AlteredBytes))
 	}
 	f.add(EvError, d.Error)
 	return f.items

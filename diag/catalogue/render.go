@@ -363,6 +363,9 @@ func (w *writer) overall(r diag.Report) string {
 	case r.State == diag.StateInterrupted && r.Verdict != diag.OverallBroken:
 		return w.join(say("interrupted"), cause)
 	case r.Verdict == diag.OverallInconclusive:
+		if failed := w.failedAfterConnect(r); failed != "" {
+			return w.join(say("inconclusive_step"), failed, say("inconclusive_next"), cause)
+		}
 		return w.join(say("inconclusive"), cause)
 	case cause != "":
 		return cause
@@ -370,6 +373,20 @@ func (w *writer) overall(r diag.Report) string {
 		return say(string(r.Verdict))
 	}
 	return say("inconclusive")
+}
+
+// failedAfterConnect is what the first step says that failed although the broker had accepted the connection; "" where that is
+// not how the run went.
+func (w *writer) failedAfterConnect(r diag.Report) string {
+	accepted := slices.ContainsFunc(r.Steps, func(s diag.Step) bool {
+		o, ok := s.Observation.(*diag.MQTTConnect)
+		return ok && o.Accepted()
+	})
+	failed := slices.IndexFunc(r.Steps, func(s diag.Step) bool { return s.Layer == diag.LayerMsg && s.Status == diag.StatusFailed })
+	if !accepted || failed < 0 {
+		return ""
+	}
+	return w.note(r.Steps[failed].Summary)
 }
 
 // join puts sentences in a row, as the language does.

@@ -136,6 +136,20 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// TestSummaryNamesTheStep: where a run cannot name a cause, its one sentence says at least what did not succeed.
+func TestSummaryNamesTheStep(t *testing.T) {
+	accepted := diag.Step{Layer: diag.LayerMQTT, Status: diag.StatusPassed, Observation: &diag.MQTTConnect{Outcome: diag.OutcomeOK}}
+	unheard := diag.Step{Layer: diag.LayerMsg, Status: diag.StatusFailed, Summary: diag.N("step.msg.subscribe.failed", "filter", "plant/#", "symbol", "silent")}
+	r := diag.Report{State: diag.StateFinished, Verdict: diag.OverallInconclusive, Target: diag.TargetInput{URL: "mqtt://b.example:1883"}, Steps: []diag.Step{accepted, unheard}}
+	if got := Render(r, English).Summary; !strings.Contains(got, "accepts the connection") || !strings.Contains(got, "plant/#") || strings.Contains(got, "?") {
+		t.Errorf("summary: %q", got)
+	}
+	r.Steps = r.Steps[1:]
+	if got := Render(r, English).Summary; strings.Contains(got, "accepts the connection") {
+		t.Errorf("summary of a run without CONNACK: %q", got)
+	}
+}
+
 // TestUnknownShowsAsItself: a report stored by another version must still be readable.
 func TestUnknownShowsAsItself(t *testing.T) {
 	f := diag.Finding{Code: "future.cause", Layer: "future", Evidence: []diag.Evidence{{Key: "future.key", Value: "1"}}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,7 @@ type exchange struct {
 	granted  map[string]byte                // filters that were granted, with their QoS
 	retained []diag.RetainedMessage         // of others, that answered our subscriptions
 	tests    []testMessage                  // that went out on this session, one at a time
+	strange  map[string]int                 // by topic of ours, where nobody else publishes: the length of a payload that is none of ours
 
 	inTurn sync.Mutex // of the asked session: one check at a time sends several messages
 }
@@ -82,6 +84,7 @@ func (x *exchange) collect() {
 		marker := string(m.Payload[:min(len(m.Payload), 80)])
 		x.mu.Lock()
 		x.noteRetainedLocked(m)
+		x.noteStrangeLocked(m)
 		if kept, awaited := x.received[marker]; awaited && len(kept) < maxKept {
 			x.received[marker] = append(kept, m)
 			close(x.arrived)
@@ -91,12 +94,43 @@ func (x *exchange) collect() {
 	}
 }
 
+// noteStrangeLocked remembers that a message came on a topic of this run with a payload that none of its test messages has.
+func (x *exchange) noteStrangeLocked(m mqttwire.Received) {
+	run, ours := strings.CutPrefix(m.Topic, "mqttdoctor/")
+	run, echo := strings.CutSuffix(run, "/echo")
+	if !ours || !echo || m.Retain || len(x.strange) >= maxKept || isMarker(m.Payload, run) {
+		return
+	}
+	if x.strange == nil {
+		x.strange = map[string]int{}
+	}
+	x.strange[m.Topic] = len(m.Payload)
+}
+
+// altered tells whether something else came on our own topic than was sent there, and how long it was.
+func (x *exchange) altered(topic string) (int, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	n, ok := x.strange[topic]
+	return n, ok
+}
+
 // markers numbers the test messages: each is told from all others, also those of other sessions on the same topic.
 var markers atomic.Int64
 
+const markerStart = "mqttdoctor test message "
+
 // newMarker is the payload of one test message.
 func newMarker(runID string) string {
-	return "mqttdoctor test message " + strconv.FormatInt(markers.Add(1), 10) + " " + runID
+	return markerStart + strconv.FormatInt(markers.Add(1), 10) + " " + runID
+}
+
+// isMarker tells a payload that newMarker made for the run, on whatever session.
+func isMarker(payload []byte, runID string) bool {
+	number, ours := strings.CutPrefix(string(payload[:min(len(payload), 80)]), markerStart)
+	number, whole := strings.CutSuffix(number, " "+runID)
+	_, err := strconv.ParseInt(number, 10, 64)
+	return ours && whole && err == nil
 }
 
 // expect prepares for a message and returns its payload.

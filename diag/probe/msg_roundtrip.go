@@ -152,6 +152,8 @@ func roundTripOn(ctx context.Context, env *diag.Env, x *exchange, topic string, 
 		o.Waited = wait
 		if ok {
 			o.Delivered, o.DeliveredQoS, o.Took, o.Copies = true, got.QoS, got.At.Sub(begun), x.copies(marker)
+		} else if scratch {
+			o.AlteredBytes, o.Altered = x.altered(topic)
 		}
 	}
 	// A QoS 0 PUBLISH has no answer: a broker that refuses it shows so by ending the connection, before it answers what was
@@ -173,6 +175,9 @@ func roundTripOn(ctx context.Context, env *diag.Env, x *exchange, topic string, 
 		return diag.Warned(o, diag.N("step.msg.roundtrip.lower", append(args, "delivered", strconv.Itoa(int(o.DeliveredQoS)))...))
 	case o.Delivered:
 		return diag.Passed(o, diag.N("step.msg.roundtrip.ok", append(args, "duration", diag.FormatMS(o.Took)+" ms")...))
+	case o.Altered:
+		return diag.Failed(o, diag.N("step.msg.roundtrip.altered", append(args, "length", strconv.Itoa(o.Bytes), "value", strconv.Itoa(o.AlteredBytes))...),
+			&diag.Failure{Op: "msg.deliver", Code: "altered"})
 	case o.Expected:
 		return failedOn(scratch)(o, diag.N("step.msg.roundtrip.lost", append(args, "duration", diag.FormatMS(o.Waited)+" ms")...),
 			&diag.Failure{Op: "msg.deliver", Code: "lost"})

@@ -257,6 +257,9 @@ func notRouted(v *diag.View) diag.Verdict {
 	if cameLater(v, false) || cameLater(v, true) {
 		return diag.Excluded(diag.N("because.others_arrived"))
 	}
+	if _, altered := first(slices.Concat(own, scratch), func(d *diag.Delivery) bool { return d.Altered }); altered {
+		return diag.Excluded(diag.N("because.message_altered"))
+	}
 	lost, ok := first(own, vanished)
 	if _, listened := notHeard(own); listened { // the user did not ask to read it
 		return diag.Open()

@@ -50,6 +50,7 @@ func messageLookAlikes() []recorded {
 		{name: "gone, ours arrives", target: own, steps: []diag.Step{connect, match(true), granted, ours(nil), theirs(lost)}, want: "msg.publish_dropped",
 			because: map[diag.Code]string{"msg.publish_denied": "because.publish_accepted", "msg.filter_mismatch": "because.filter_matches"}},
 		{name: "gone, ours refused openly", target: own, steps: []diag.Step{connect, match(true), granted, ours(refused), theirs(lost)}, want: "msg.publish_dropped"},
+		{name: "gone, ours came back altered", target: own, steps: []diag.Step{connect, match(true), granted, ours(func(d *diag.Delivery) { lost(d); d.Altered = true }), theirs(lost)}, want: ""},
 		{name: "gone, ours gone too", target: own, steps: []diag.Step{connect, match(true), granted, ours(lost), theirs(lost)}, want: "msg.not_routed",
 			because: map[diag.Code]string{"msg.publish_dropped": "because.no_topic_works"}},
 		{name: "subscription denied", target: own, steps: []diag.Step{connect, match(true), subscribed("plant/#", false, diag.OutcomeRefused, 0x87), ours(nil), theirs(uncovered)}, want: "msg.subscribe_denied"},

@@ -228,6 +228,8 @@ func rateLimited(v *diag.View) diag.Verdict {
 		return diag.Open()
 	case !t.paced.Seen.Whole():
 		return diag.Excluded(diag.N("because.slow_burst_fails", "rate", diag.FormatRate(t.paced.Seen.Rate)))
+	case s.Seen.Unacknowledged() && t.paced.Seen.Unacknowledged():
+		return diag.Excluded(diag.N("because.never_acknowledged", "rate", diag.FormatRate(t.paced.Seen.Rate)))
 	case !t.telling(s.Seen, t.paced.Seen):
 		return diag.Open()
 	case t.queued():
@@ -346,6 +348,10 @@ func messagesLost(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.burst_whole"))
 	}
 	b := s.Seen
+	if b.Lost == 0 && b.Unacknowledged() && t.paced != nil && t.paced.Seen.Whole() && t.paced.Seen.Unacknowledged() {
+		// All that was sent arrived, at every rate; what the broker lacks is an answer for this QoS.
+		return diag.Excluded(diag.N("because.never_acknowledged", "rate", diag.FormatRate(t.paced.Seen.Rate)))
+	}
 	f := burstFinding(s)
 	twice := t.again != nil && t.again.Seen.Faulty()
 	if t.paced != nil && t.paced.Seen.Whole() {

@@ -67,6 +67,11 @@ func end(side diag.Side, code, after int) func(*diag.BurstRun) {
 
 func atZero(b *diag.BurstRun) { b.QoS, b.Window, b.Acked, b.Delivered = 0, 0, 0, 0 }
 
+// neverAcked delivers twenty messages at QoS 2, all that may be on their way, and acknowledges none.
+func neverAcked(b *diag.BurstRun) {
+	b.QoS, b.Sent, b.Acked, b.Received, b.Stalled = 2, 20, 0, 20, true
+}
+
 func TestTrafficLookAlikes(t *testing.T) { testRecorded(t, trafficLookAlikes()) }
 
 func trafficLookAlikes() []recorded {
@@ -83,6 +88,12 @@ func trafficLookAlikes() []recorded {
 		{name: "quick fails, steps fail, slow passes", target: mqtt, want: "msg.rate_limited",
 			steps: run(lan, burstOf(checkBurst, 2*ms, from20), burstOf(checkBurstAgain, 2*ms, from20), burstOf(checkBurstSteps, 2*ms, steps(500), lose(50, diag.LossThinned, 21)),
 				burstOf(checkBurstPaced, 2*ms, paced(10, 30)))},
+		{name: "nothing is acknowledged at any rate", target: mqtt, want: "", because: map[diag.Code]string{},
+			steps: run(lan, burstOf(checkBurst, 2*ms, neverAcked), burstOf(checkBurstAgain, 2*ms, neverAcked), burstOf(checkBurstSteps, 2*ms, steps(500), neverAcked),
+				burstOf(checkBurstPaced, 2*ms, paced(2, 10), func(b *diag.BurstRun) { b.QoS, b.Acked = 2, 0 }))},
+		{name: "quick stalls, slow is acknowledged", target: mqtt, want: "msg.rate_limited", variant: "stalled",
+			steps: run(lan, burstOf(checkBurst, 2*ms, neverAcked), burstOf(checkBurstAgain, 2*ms, neverAcked), burstOf(checkBurstSteps, 2*ms, steps(500), neverAcked),
+				burstOf(checkBurstPaced, 2*ms, paced(2, 30)))},
 		{name: "quick fails, steps at 500 pass", target: mqtt, want: "msg.lost", variant: "queue", because: map[diag.Code]string{"msg.rate_limited": "because.steps_whole"},
 			steps: run(lan, burstOf(checkBurst, 2*ms, from20), burstOf(checkBurstAgain, 2*ms, from20), burstOf(checkBurstSteps, 2*ms, steps(500)), burstOf(checkBurstPaced, 2*ms, paced(50, 100)))},
 		{name: "steps are slow, the publisher saw what was lost", target: mqtt, want: "msg.lost", variant: "queue", because: map[diag.Code]string{"msg.rate_limited": "because.witness_got_it"},
