@@ -99,12 +99,15 @@ const (
 	maxBurstBytes  = 1 << 20
 )
 
+// UsualPayloadBytes is what a burst's messages carry where nobody said otherwise.
+const UsualPayloadBytes = 256
+
 // ParsePlan checks a plan's input; known lists the probes that include and exclude may name.
 func ParsePlan(in PlanInput, known []ProbeID) (PlanOptions, error) {
 	errs := FieldErrors{}
 	p := PlanOptions{
 		Symptom: SymptomCheckup, Depth: DepthStandard, Intrusive: in.Intrusive, Timeout: defaultTimeout,
-		Burst: Burst{Count: burstNoConsent, QoS: 1, PayloadBytes: 256, likeClient: true},
+		Burst: Burst{Count: burstNoConsent, QoS: 1, PayloadBytes: UsualPayloadBytes, likeClient: true},
 	}
 	if in.Symptom != "" {
 		p.Symptom = Symptom(in.Symptom)

@@ -16,7 +16,7 @@ func testMessages(decide func(n int64, m diagtest.Message) diagtest.PublishAnswe
 	return func(t testing.TB) string {
 		var n atomic.Int64
 		return scripted(diagtest.Script{OnPublish: func(m diagtest.Message) diagtest.PublishAnswer {
-			if !strings.HasPrefix(string(m.Payload), "mqttdoctor test message") {
+			if !strings.HasPrefix(string(m.Payload), "mqttdoctor test ") {
 				return diagtest.PublishAnswer{}
 			}
 			return decide(n.Add(1), m)

@@ -139,6 +139,9 @@ func publishRefused(d *diag.Delivery) bool {
 func publishDenied(v *diag.View) diag.Verdict {
 	own := deliveries(v, false)
 	if bad, ok := first(own, publishRefused); ok {
+		if declinedBySize(bad.Seen) {
+			return diag.Excluded(diag.N("because.declined_by_size"))
+		}
 		f := publishFinding(bad)
 		lower, works := first(own, func(d *diag.Delivery) bool { return d.QoS < bad.Seen.QoS && d.Published == diag.OutcomeOK })
 		if works && !publishLost(lower.Seen) {

@@ -26,7 +26,7 @@ const (
 var limitRules = []diag.Rule{
 	{Code: "msg.too_large", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.2.2.3.6", "[MQTT-3.2.2-15]", "MQTT 5.0 4.13"},
-		Awaits:     append([]diag.ProbeID{checkMQTT, checkOlder, checkSize}, afterRecount...),
+		Awaits:     append([]diag.ProbeID{checkMQTT, checkOlder, checkSize, checkPublish}, afterRecount...),
 		LookAlikes: []diag.Code{"net.mtu_blackhole", "msg.publish_denied", "msg.publish_dropped", "msg.lost"},
 		When:       tooLarge},
 	{Code: "msg.retain_unavailable", Severity: diag.SeverityWarning,
@@ -75,6 +75,11 @@ func tooLarge(v *diag.View) diag.Verdict {
 			return diag.Holds(f)
 		}
 	}
+	if bad, ok := first(deliveries(v, false), declinedBySize); ok {
+		f := publishFinding(bad)
+		f.Variant, f.Args["value"] = "even_small", strconv.Itoa(bad.Seen.Bytes)
+		return diag.Holds(f)
+	}
 	if c, ok := askedConnect(v); ok && c.Seen.Accepted() && c.Seen.Props != nil && c.Seen.Props.MaximumPacketBytes != nil {
 		limit := *c.Seen.Props.MaximumPacketBytes
 		room := max(0, diag.PayloadRoom(int64(limit), c.Seen.Version, v.Target.Topics.Publish, 1))
@@ -91,6 +96,14 @@ func tooLarge(v *diag.View) diag.Verdict {
 		}
 	}
 	return diag.Open()
+}
+
+// codePacketTooLarge is Packet too large (MQTT 5.0 2.4).
+const codePacketTooLarge = 0x95
+
+// declinedBySize tells a message that the broker declined for its size, in its own words.
+func declinedBySize(d *diag.Delivery) bool {
+	return d.Published == diag.OutcomeRefused && d.Code == codePacketTooLarge
 }
 
 // lossAtOneSize tells that messages of one size came in part. Then a large one that did not come says nothing about sizes, unless
@@ -120,7 +133,9 @@ func sizeFinding(largest, asked int) diag.Finding {
 		f.Severity = diag.SeverityCritical
 	}
 	if largest < asked { // the burst was of messages that do not pass
-		f.Args["total"] = strconv.Itoa(asked)
+		if asked != diag.UsualPayloadBytes { // else nobody asked for it
+			f.Args["total"] = strconv.Itoa(asked)
+		}
 		f = f.Causing("msg.lost", "msg.rate_limited", "msg.duplicated", "msg.out_of_order", "msg.slow")
 	}
 	return f

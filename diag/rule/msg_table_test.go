@@ -33,6 +33,7 @@ func messageLookAlikes() []recorded {
 	}
 	lost := func(d *diag.Delivery) { d.Delivered, d.Copies, d.Waited = false, 0, time.Second }
 	refused := func(d *diag.Delivery) { d.Published, d.Code, d.Delivered = diag.OutcomeRefused, 0x87, false }
+	tooLong := func(d *diag.Delivery) { d.Published, d.Code, d.Delivered = diag.OutcomeRefused, 0x95, false }
 	closed := func(d *diag.Delivery) { d.Published, d.Code, d.Delivered = diag.OutcomeClosed, -1, false }
 	atZero := func(d *diag.Delivery) { d.DeliveredQoS = 0 }
 	uncovered := func(d *diag.Delivery) { d.Expected, d.Delivered = false, false }
@@ -46,6 +47,9 @@ func messageLookAlikes() []recorded {
 		{name: "no match", target: own, steps: []diag.Step{connect, match(false), granted, ours(nil), theirs(uncovered)}, want: "msg.filter_mismatch", variant: "level"},
 		{name: "denied openly", target: own, steps: []diag.Step{connect, match(true), granted, ours(nil), theirs(refused)}, want: "msg.publish_denied",
 			because: map[diag.Code]string{"msg.subscribe_denied": "because.subscriptions_granted"}},
+		{name: "declined for its size", target: own, steps: []diag.Step{connect, match(true), granted, ours(tooLong), theirs(tooLong)}, want: "msg.too_large", variant: "even_small",
+			because: map[diag.Code]string{"msg.publish_denied": "because.declined_by_size"}},
+		{name: "ours declined for its size, theirs taken", target: own, steps: []diag.Step{connect, match(true), granted, ours(tooLong), theirs(nil)}, want: ""},
 		{name: "denied by a close", target: own, steps: []diag.Step{connect, match(true), granted, ours(nil), theirs(closed)}, want: "msg.publish_denied", variant: "closed"},
 		{name: "gone, ours arrives", target: own, steps: []diag.Step{connect, match(true), granted, ours(nil), theirs(lost)}, want: "msg.publish_dropped",
 			because: map[diag.Code]string{"msg.publish_denied": "because.publish_accepted", "msg.filter_mismatch": "because.filter_matches"}},
