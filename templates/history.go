@@ -44,6 +44,11 @@ type RunsPage struct {
 	Filters []diag.Overall // to choose from
 }
 
+// searched tells that not all runs were asked for, so that an empty list does not mean that there are none.
+func (r RunsPage) searched() bool {
+	return r.Address != "" || r.Target != "" || r.Verdict != "" || !r.First
+}
+
 // barOf is the width of a time's bar, in hundredths of the longest.
 func barOf(lines []HistoryLine, l HistoryLine) string {
 	longest := 0.0

@@ -10,7 +10,7 @@ await gallery.goto(config.base + "/design");
 const samples = await gallery.locator('.sample a[href^="/design?sample="]').evaluateAll((links) => links.map((a) => a.getAttribute("href")));
 assert.ok(samples.length >= 19, `the gallery lists ${samples.length} pages`);
 await gallery.context().close();
-const pages = ["/", "/causes", "/console", "/guides", "/guides/refused?url=mqtt://broker.example.com", "/compare?a=x&b=y", "/import", "/design",
+const pages = ["/", "/causes", "/console", "/guides", "/guides/refused?url=mqtt://broker.example.com", "/compare?a=x&b=y", "/import", "/runs", "/requests/new", "/design",
   "/nothing-here", ...samples];
 
 async function look(page, name) {
