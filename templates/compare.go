@@ -58,6 +58,20 @@ func folded[T any](list []T, differs func(T) bool) (different, same []T) {
 	return different, same
 }
 
+// alike is how many rows are the same, in a list of which all are or none.
+func alike[T any](list []T, differs func(T) bool) int {
+	_, same := folded(list, differs)
+	return len(same)
+}
+
+// tableName names a table, apart from that of the rows that differ.
+func (p Page) tableName(label string, alike int) string {
+	if alike == 0 {
+		return label
+	}
+	return label + ": " + p.N("compare.alike", alike)
+}
+
 // capabilityText is what a broker offers: what was measured, else what it says.
 func (p Page) capabilityText(c catalogue.CapabilitySideView) string {
 	switch {
