@@ -1,4 +1,5 @@
-// Takes pictures of every page in every state, in both languages and themes, wide and narrow:
+// Takes pictures of every page in every state, in both languages and themes, on a phone, a laptop and a large screen, and with more
+// contrast:
 //
 //   go run ./cmd/mqttdoctor serve --design --open=false --listen 127.0.0.1:8099 --data /tmp/shots-data &
 //   node .ci/screenshots.mjs http://127.0.0.1:8099 /tmp/shots [name …]
@@ -43,6 +44,8 @@ const pages = {
   guides: (page) => page.goto(base + "/guides"),
   guide: (page) => page.goto(base + "/guides/refused?url=mqtt://broker.example.com"),
   import: (page) => page.goto(base + "/import"),
+  runs: (page) => page.goto(base + "/runs"),
+  request: (page) => page.goto(base + "/requests/new"),
   compare: (page) => page.goto(base + "/compare?a=x&b=y"),
   console: (page) => page.goto(base + "/console"),
   "not-found": (page) => page.goto(base + "/nothing-here"),
@@ -56,10 +59,6 @@ const pages = {
     await page.evaluate(() => { for (const fold of document.querySelectorAll("details:not(.again)")) fold.open = true; });
   },
 };
-for (const name of ["broken", "broken, secrets gone", "attention", "healthy", "measured", "inconclusive", "canceled", "interrupted", "running",
-  "running, cause seen", "just begun"]) {
-  pages["sample-" + name.replaceAll(/\W+/g, "-")] = sample(name);
-}
 
 fs.mkdirSync(out, { recursive: true });
 const browser = await chromium.launch({
@@ -67,15 +66,27 @@ const browser = await chromium.launch({
   args: ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync"],
 });
+// The gallery lists every state there is: a state that is added is taken too.
+const gallery = await browser.newPage();
+await gallery.goto(base + "/design");
+for (const link of await gallery.locator('.sample a[href^="/design?sample="]').evaluateAll((links) => links.map((a) => a.href))) {
+  const name = new URL(link).searchParams.get("sample");
+  pages["sample-" + name.replaceAll(/\W+/g, "-")] = sample(name);
+}
+await gallery.close();
+
 for (const [name, visit] of Object.entries(pages)) {
   if (only.length && !only.includes(name)) continue;
-  for (const lang of ["en", "zh"]) for (const colorScheme of ["light", "dark"]) for (const width of [1280, 360]) {
-    const context = await browser.newContext({ locale: lang === "zh" ? "zh-CN" : "en-US", colorScheme, viewport: { width, height: 800 },
+  const ways = ["en", "zh"].flatMap((lang) => ["light", "dark"].flatMap((colorScheme) => [1280, 360, 1920].map((width) => ({ lang, colorScheme, width }))));
+  ways.push({ lang: "en", colorScheme: "light", width: 1280, contrast: "more" }, { lang: "en", colorScheme: "dark", width: 360, contrast: "more" },
+    { lang: "en", colorScheme: "light", width: 3840 });
+  for (const { lang, colorScheme, width, contrast } of ways) {
+    const context = await browser.newContext({ locale: lang === "zh" ? "zh-CN" : "en-US", colorScheme, contrast, viewport: { width, height: width > 2000 ? 1800 : 800 },
       timezoneId: lang === "zh" ? "Asia/Shanghai" : "Europe/Berlin" });
     const page = await context.newPage();
     await visit(page);
     await page.evaluate(() => document.activeElement?.blur());
-    await page.screenshot({ path: `${out}/${name}-${lang}-${colorScheme}-${width}.png`, fullPage: true, animations: "disabled" });
+    await page.screenshot({ path: `${out}/${name}-${lang}-${colorScheme}-${width}${contrast ? "-contrast" : ""}.png`, fullPage: true, animations: "disabled" });
     await context.close();
   }
   console.log(name);
