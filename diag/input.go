@@ -53,6 +53,7 @@ type PlanInput struct {
 	Depth     string      `json:"depth"`
 	Include   []string    `json:"include"`
 	Exclude   []string    `json:"exclude"`
+	Only      string      `json:"only,omitempty"` // this check and what it needs; empty: all
 	Intrusive bool        `json:"intrusive"`
 	TimeoutS  *float64    `json:"timeout_s,omitempty"`
 	WatchS    *int        `json:"watch_s,omitempty"` // nil: as long as the symptom asks for

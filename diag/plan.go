@@ -60,8 +60,9 @@ type PlanOptions struct {
 	Depth     Depth         `json:"depth"`
 	Include   []ProbeID     `json:"include"`
 	Exclude   []ProbeID     `json:"exclude"`
-	Intrusive bool          `json:"intrusive"` // consent to probes that may disturb others
-	Timeout   time.Duration `json:"-"`         // how long one awaited answer may take
+	Only      ProbeID       `json:"only,omitempty"` // this check and what it needs, of those that are wanted anyway; empty: all
+	Intrusive bool          `json:"intrusive"`      // consent to probes that may disturb others
+	Timeout   time.Duration `json:"-"`              // how long one awaited answer may take
 	Watch     time.Duration `json:"-"`
 	Resolvers []string      `json:"resolvers"` // further DNS servers, host:port with literal hosts
 	Burst     Burst         `json:"burst"`
@@ -136,6 +137,11 @@ func ParsePlan(in PlanInput, known []ProbeID) (PlanOptions, error) {
 	}
 	p.Include = parseIDs(in.Include, known, "plan.include", errs)
 	p.Exclude = parseIDs(in.Exclude, known, "plan.exclude", errs)
+	if in.Only != "" {
+		if only := parseIDs([]string{in.Only}, known, "plan.only", errs); len(only) == 1 {
+			p.Only = only[0]
+		}
+	}
 	if len(in.Resolvers) > maxResolvers {
 		errs.set("plan.resolvers", N("input.too_many", "limit", strconv.Itoa(maxResolvers)))
 	}
@@ -235,18 +241,45 @@ func MakePlan(t Target, opts PlanOptions, all []Probe) Plan {
 		opts.Burst.QoS = t.Topics.QoS
 	}
 	p := Plan{Target: t, Options: opts}
+	needed := neededBy(opts.Only, all)
 	for _, probe := range all {
-		if slices.Contains(opts.Exclude, probe.ID) {
+		if slices.Contains(opts.Exclude, probe.ID) || opts.Only != "" && !needed[probe.ID] {
 			continue
 		}
 		wanted := opts.Depth.Covers(probe.Depth) || slices.Contains(probe.Symptoms, opts.Symptom) ||
-			slices.Contains(opts.Include, probe.ID)
+			slices.Contains(opts.Include, probe.ID) || probe.ID == opts.Only
 		if !wanted || (probe.Applies != nil && !probe.Applies(t, opts)) {
 			continue
 		}
 		p.Checks = append(p.Checks, probe)
 	}
 	return p
+}
+
+// neededBy are a check and all that it rests on: what it names, directly or by others, and the quick checks of its layer and of
+// those below, which are the way to where it looks.
+func neededBy(only ProbeID, all []Probe) map[ProbeID]bool {
+	needed := map[ProbeID]bool{}
+	find := func(id ProbeID) int { return slices.IndexFunc(all, func(p Probe) bool { return p.ID == id }) }
+	next := []ProbeID{only}
+	for len(next) > 0 {
+		id := next[0]
+		next = next[1:]
+		i := find(id)
+		if i < 0 || needed[id] {
+			continue
+		}
+		needed[id] = true
+		next = append(append(next, all[i].Needs...), all[i].Follows...)
+	}
+	if i := find(only); i >= 0 {
+		for _, p := range all {
+			if p.Depth == DepthQuick && p.Layer.Rank() <= all[i].Layer.Rank() {
+				needed[p.ID] = true // and not what it waits for: that is the order of a whole run
+			}
+		}
+	}
+	return needed
 }
 
 // IDs lists the plan's checks.

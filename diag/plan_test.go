@@ -67,6 +67,8 @@ func TestMakePlanChoosesByDepthSymptomAndWish(t *testing.T) {
 		{ID: "quick", Depth: DepthQuick},
 		{ID: "deep", Depth: DepthDeep},
 		{ID: "for_tls", Depth: DepthDeep, Symptoms: []Symptom{SymptomTLS}},
+		{ID: "follows", Depth: DepthStandard, Symptoms: []Symptom{SymptomSlow}, Follows: []ProbeID{"quick", "deep"}},
+		{ID: "rests", Depth: DepthStandard, Needs: []ProbeID{"follows"}},
 		{ID: "tls_only", Depth: DepthQuick, Applies: func(t Target, _ PlanOptions) bool { return t.Scheme.UsesTLS() }},
 	}
 	plain, secure := Target{Scheme: SchemeMQTT}, Target{Scheme: SchemeMQTTS}
@@ -75,10 +77,12 @@ func TestMakePlanChoosesByDepthSymptomAndWish(t *testing.T) {
 		opts   PlanOptions
 		want   []ProbeID
 	}{
-		{plain, PlanOptions{Depth: DepthStandard, Symptom: SymptomCheckup}, []ProbeID{"quick"}},
-		{secure, PlanOptions{Depth: DepthStandard, Symptom: SymptomCheckup}, []ProbeID{"quick", "tls_only"}},
-		{plain, PlanOptions{Depth: DepthDeep, Symptom: SymptomCheckup}, []ProbeID{"quick", "deep", "for_tls"}},
+		{plain, PlanOptions{Depth: DepthStandard, Symptom: SymptomCheckup}, []ProbeID{"quick", "follows", "rests"}},
+		{secure, PlanOptions{Depth: DepthStandard, Symptom: SymptomCheckup}, []ProbeID{"quick", "follows", "rests", "tls_only"}},
+		{plain, PlanOptions{Depth: DepthDeep, Symptom: SymptomCheckup}, []ProbeID{"quick", "deep", "for_tls", "follows", "rests"}},
 		{plain, PlanOptions{Depth: DepthQuick, Symptom: SymptomTLS}, []ProbeID{"quick", "for_tls"}},
+		{plain, PlanOptions{Depth: DepthStandard, Symptom: SymptomCheckup, Only: "rests"}, []ProbeID{"quick", "follows", "rests"}},
+		{plain, PlanOptions{Depth: DepthQuick, Only: "deep"}, []ProbeID{"quick", "deep"}},
 		{plain, PlanOptions{Depth: DepthQuick, Include: []ProbeID{"deep"}, Exclude: []ProbeID{"quick"}}, []ProbeID{"deep"}},
 	} {
 		if got := MakePlan(c.target, c.opts, all).IDs(); !slices.Equal(got, c.want) {

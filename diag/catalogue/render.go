@@ -362,6 +362,9 @@ func (w *writer) overall(r diag.Report) string {
 		return w.join(say("canceled"), cause)
 	case r.State == diag.StateInterrupted && r.Verdict != diag.OverallBroken:
 		return w.join(say("interrupted"), cause)
+	case r.Plan.Only != "" && cause == "" && !slices.ContainsFunc(r.Steps, func(s diag.Step) bool { return s.Status == diag.StatusFailed }):
+		args["name"], _ = w.label("check." + string(r.Plan.Only))
+		return say("repeated")
 	case r.Verdict == diag.OverallInconclusive:
 		if failed := w.failedAfterConnect(r); failed != "" {
 			return w.join(say("inconclusive_step"), failed, say("inconclusive_next"), cause)
