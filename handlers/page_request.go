@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+	"github.com/go-chi/chi/v5"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/catalogue"
@@ -110,6 +111,21 @@ func (h *Handlers) handleMakeRequest(w http.ResponseWriter, r *http.Request) err
 	return h.show(w, r, p.Status, templates.Ask(page))
 }
 
+// handleRequestsPage lists what this reader asked others to run.
+func (h *Handlers) handleRequestsPage(w http.ResponseWriter, r *http.Request) error {
+	list, err := h.Requests.Requests(r.Context(), h.actor(r), maxMyRequests)
+	if err != nil {
+		return err
+	}
+	page := templates.RequestsPage{Page: h.page(w, r)}
+	page.Title, page.NoIndex = page.T("help.mine"), true
+	for _, q := range list {
+		page.Requests = append(page.Requests, h.helpRequest(r, q))
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return h.show(w, r, http.StatusOK, templates.Requests(page))
+}
+
 // requestPage is a request as this reader sees it.
 func (h *Handlers) requestPage(w http.ResponseWriter, r *http.Request) (templates.RequestPage, error) {
 	id, err := requestID(r)
@@ -165,6 +181,10 @@ func (h *Handlers) helpRequest(r *http.Request, q Request) templates.HelpRequest
 	}
 	if q.Wish != nil {
 		out.Wish = &templates.HelpWish{Run: q.Wish.Run, Only: q.Wish.Only}
+		if !q.Helper {
+			rights, err := h.Runs.Rights(r.Context(), q.Wish.Run, h.actor(r))
+			out.Wish.Mine, out.Wish.Missing = err == nil && rights.Owner, rights.Missing
+		}
 	}
 	return out
 }
@@ -262,9 +282,18 @@ func (h *Handlers) handleRequestLive(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
+	run := r.URL.Query().Get("run")
+	if !idPattern.MatchString(run) {
+		run = ""
+	}
 	seq, sent := 0, ""
+	live := r.WithContext(context.WithoutCancel(r.Context())) // that of the request says nothing of a hijacked connection
 	return h.streamRequest(w, r, func(q Request) ([]byte, error) {
-		page.Request = h.helpRequest(r, q)
+		page.Request = h.helpRequest(live, q)
+		if page.Run = run; run != "" {
+			rights, err := h.Runs.Rights(live.Context(), run, h.actor(live))
+			page.MayRepeat = err == nil && rights.Rerun
+		}
 		html, err := rendered(templates.RequestNews(page))
 		if err != nil || html == sent {
 			return nil, err
@@ -279,4 +308,55 @@ func rendered(c templ.Component) (string, error) {
 	var b bytes.Buffer
 	err := c.Render(context.Background(), &b)
 	return b.String(), err
+}
+
+// requestOfRun is what stands on the page of a run that was made for a request; nil: nothing.
+func (h *Handlers) requestOfRun(r *http.Request, page templates.RunPage) *templates.RequestPage {
+	if page.Rights.Request == "" {
+		return nil
+	}
+	q, err := h.Requests.Request(r.Context(), page.Rights.Request, h.actor(r))
+	if err != nil {
+		return nil // the report is worth showing without
+	}
+	return &templates.RequestPage{Page: page.Page, Helper: page.Rights.Helper, Run: page.Report.ID, Request: h.helpRequest(r, q), MayRepeat: page.Rights.Rerun}
+}
+
+// handleRequestRerun repeats a run that was made for a request: at once where this actor may, else he who made it is asked on his
+// page. Whoever was asked for the first run needs no account for the second.
+func (h *Handlers) handleRequestRerun(w http.ResponseWriter, r *http.Request) error {
+	id, err := requestID(r)
+	if err != nil {
+		return err
+	}
+	run := chi.URLParam(r, "run")
+	if !idPattern.MatchString(run) {
+		return ErrNotFound
+	}
+	rights, err := h.Runs.Rights(r.Context(), run, h.actor(r))
+	if err != nil {
+		return err
+	}
+	if rights.Request != id {
+		return ErrNotYours
+	}
+	v, err := formValues(w, r)
+	if err != nil {
+		return err
+	}
+	with := h.rerunOptions(r, v)
+	started, err := h.Runs.Rerun(r.Context(), run, h.browserActor(w, r), with)
+	var gone *SecretsGone
+	switch {
+	case err == nil:
+		http.Redirect(w, r, "/runs/"+started.ID, http.StatusSeeOther)
+		return nil
+	case rights.Helper && errors.As(err, &gone):
+		if err := h.Requests.Wish(r.Context(), id, h.actor(r), Wish{Run: run, Only: with.Only}); err != nil {
+			return err
+		}
+		http.Redirect(w, r, "/requests/"+id+"?wished", http.StatusSeeOther)
+		return nil
+	}
+	return h.showRefusedRerun(w, r, run, err)
 }

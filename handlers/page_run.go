@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -49,6 +50,10 @@ func (h *Handlers) runPage(w http.ResponseWriter, r *http.Request) (templates.Ru
 	if err != nil {
 		return templates.RunPage{}, err
 	}
+	return h.runPageOf(w, r, id)
+}
+
+func (h *Handlers) runPageOf(w http.ResponseWriter, r *http.Request, id string) (templates.RunPage, error) {
 	after, err := h.lastEvent(r, id)
 	if err != nil {
 		return templates.RunPage{}, err
@@ -72,17 +77,18 @@ func (h *Handlers) runPage(w http.ResponseWriter, r *http.Request) (templates.Ru
 	if page.Rights, err = h.pageRights(r.Context(), id, h.actor(r)); err == nil {
 		page.Share = h.pageShare(r, id, page.Rights)
 		page.History = h.pageHistory(r, id, page.Rights, p.Lang)
+		page.Request = h.requestOfRun(r, page)
 	}
 	return page, err
 }
 
 func (h *Handlers) pageRights(ctx context.Context, id string, by Actor) (templates.Rights, error) {
 	rights, err := h.Runs.Rights(ctx, id, by)
-	if h.SignIn != nil && !by.Person.SignedIn() { // to start something takes somebody
+	if h.SignIn != nil && !by.Person.SignedIn() && rights.Request == "" { // to start something takes somebody, or somebody's link
 		rights.Rerun, rights.Missing = false, nil
 	}
 	return templates.Rights{Owner: rights.Owner, Cancel: rights.Cancel, Delete: rights.Delete, Rerun: rights.Rerun,
-		Missing: rights.Missing}, err
+		Missing: rights.Missing, Helper: rights.Helper, Request: rights.Request}, err
 }
 
 // lastEvent is the number of an event that the report, read afterwards, is sure to hold: the stream goes on after it. Events
@@ -141,22 +147,31 @@ func (h *Handlers) handlePageRerun(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	f := &typedForm{errs: map[string]string{}}
-	f.fill(v)
-	with := RerunOptions{Apply: diag.Code(v.Get("apply")), Lang: string(h.lang(r, "")),
-		Secrets: diag.TargetInput{Username: f.run.Target.Username, Password: f.run.Target.Password,
-			TLS: diag.TLSInput{CertPEM: f.run.Target.TLS.CertPEM, KeyPEM: f.run.Target.TLS.KeyPEM},
-			WS:  diag.WSInput{Headers: f.run.Target.WS.Headers}}}
-	started, err := h.Runs.Rerun(r.Context(), id, h.browserActor(w, r), with)
+	started, err := h.Runs.Rerun(r.Context(), id, h.browserActor(w, r), h.rerunOptions(r, v))
 	if err == nil {
 		http.Redirect(w, r, "/runs/"+started.ID, http.StatusSeeOther)
 		return nil
 	}
+	return h.showRefusedRerun(w, r, id, err)
+}
+
+// rerunOptions are what a form says of a rerun.
+func (h *Handlers) rerunOptions(r *http.Request, v url.Values) RerunOptions {
+	f := &typedForm{errs: map[string]string{}}
+	f.fill(v)
+	return RerunOptions{Apply: diag.Code(v.Get("apply")), Only: diag.ProbeID(v.Get("only")), Lang: string(h.lang(r, "")),
+		Secrets: diag.TargetInput{Username: f.run.Target.Username, Password: f.run.Target.Password,
+			TLS: diag.TLSInput{CertPEM: f.run.Target.TLS.CertPEM, KeyPEM: f.run.Target.TLS.KeyPEM},
+			WS:  diag.WSInput{Headers: f.run.Target.WS.Headers}}}
+}
+
+// showRefusedRerun shows the report with the reason why it was not repeated.
+func (h *Handlers) showRefusedRerun(w http.ResponseWriter, r *http.Request, id string, err error) error {
 	p := problem(err, h.lang(r, ""))
 	if p.Status != http.StatusBadRequest && p.Status != http.StatusTooManyRequests {
 		return err
 	}
-	page, pageErr := h.runPage(w, r)
+	page, pageErr := h.runPageOf(w, r, id)
 	if pageErr != nil {
 		return pageErr
 	}

@@ -24,6 +24,7 @@ type startedAnswer struct {
 // suggestion of the report can be taken over.
 type rerunBody struct {
 	Apply  string       `json:"apply"`
+	Only   string       `json:"only"`
 	Lang   string       `json:"lang"`
 	Target rerunSecrets `json:"target"`
 }
@@ -136,7 +137,7 @@ func (h *Handlers) handleRerun(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, &in, true); err != nil {
 		return err
 	}
-	with := RerunOptions{Apply: diag.Code(in.Apply), Secrets: diag.TargetInput{Username: in.Target.Username, Password: in.Target.Password,
+	with := RerunOptions{Apply: diag.Code(in.Apply), Only: diag.ProbeID(in.Only), Secrets: diag.TargetInput{Username: in.Target.Username, Password: in.Target.Password,
 		TLS: diag.TLSInput{CertPEM: in.Target.TLS.CertPEM, KeyPEM: in.Target.TLS.KeyPEM}, WS: diag.WSInput{Headers: in.Target.WS.Headers}}}
 	if in.Lang != "" {
 		if with.Lang, err = h.inputLang(r, in.Lang); err != nil {

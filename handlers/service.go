@@ -159,6 +159,8 @@ type RerunOptions struct {
 	// Secrets are given anew: only Password, TLS.KeyPEM and WS.Headers are read, and from who must not see
 	// them the user name and TLS.CertPEM.
 	Secrets diag.TargetInput
+	// Only this check is repeated, and what it needs; empty: all that was run.
+	Only diag.ProbeID
 	// Lang of the new run; empty: as before.
 	Lang string
 }

@@ -143,6 +143,9 @@ type HelpRun struct {
 type HelpWish struct {
 	Run  string
 	Only diag.ProbeID
+	// Mine: the reader made the run, and can repeat it. Missing are the secret fields that he must type again for that.
+	Mine    bool
+	Missing []string
 }
 
 // RequestPage is a request's page: for its helper, or for whoever has the link.
@@ -150,10 +153,11 @@ type RequestPage struct {
 	Page
 	Request HelpRequest
 	Helper  bool
-	Preview bool // the helper looks at what the other one sees
-	Form    Form // what was typed
+	Run     string // on the page of this run; empty: on the request's own
+	Preview bool   // the helper looks at what the other one sees
+	Form    Form   // what was typed
 	Show    []diag.Hide
-	// MayRepeat as it is ticked.
+	// MayRepeat as it is ticked; on the page of a run, whether the helper may repeat that one now.
 	MayRepeat bool
 	Made      bool // the request has just been made
 	Unsafe    bool // the page came without encryption, and what is typed goes so
@@ -290,4 +294,23 @@ func (r RequestPage) previewQuery(mark string) string {
 		return mark + "preview"
 	}
 	return ""
+}
+
+// newer is a run that was made after the one whose page this is; nil: none.
+func (r RequestPage) newer() *HelpRun {
+	if len(r.Request.Runs) > 0 && r.Request.Runs[0].ID != r.Run {
+		return &r.Request.Runs[0]
+	}
+	return nil
+}
+
+// RequestsPage lists the requests of who reads it, the newest first.
+type RequestsPage struct {
+	Page
+	Requests []HelpRequest
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
 }

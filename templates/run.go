@@ -37,6 +37,8 @@ type RunPage struct {
 	// Problem is why a rerun was refused; Fields what is missing for it, by field.
 	Problem string
 	Fields  map[string]string
+	// Request is what the run was made for, where the reader made it or asked for it; nil: nothing.
+	Request *RequestPage
 }
 
 // Progress of a step that counts.
@@ -50,6 +52,10 @@ type Rights struct {
 	Owner, Cancel, Delete, Rerun bool
 	// Missing are the secret fields to be typed again for a rerun.
 	Missing []string
+	// Helper asked for the run, and did not make it. Rerun is then with what its maker typed; without, he is asked for it.
+	Helper bool
+	// Request is what the run was made for; empty: nothing, or nothing of this reader's.
+	Request string
 }
 
 // Share is what the link shows, and how often it did.
@@ -403,4 +409,26 @@ func protocolName(v, auto string) string {
 		return auto
 	}
 	return "MQTT " + v
+}
+
+// rerunPath is where the run is repeated: whoever was asked for it needs no account for that.
+func (r RunPage) rerunPath() string {
+	if r.Rights.Request != "" {
+		return "/requests/" + r.Rights.Request + "/runs/" + r.Report.ID + "/rerun"
+	}
+	return "/runs/" + r.Report.ID + "/rerun"
+}
+
+func (r RunPage) againWords() string {
+	if r.Rights.Helper && !r.Rights.Rerun {
+		return r.T("help.wish.run")
+	}
+	return r.T("run.again")
+}
+
+func (r RunPage) againStepWords() string {
+	if r.Rights.Helper && !r.Rights.Rerun {
+		return r.T("help.wish.step")
+	}
+	return r.T("run.again.step")
 }

@@ -20,7 +20,7 @@ func otherSamples(p Page) []otherSample {
 	forms := sampleForms(p)
 	demo := []DemoCard{{ID: "healthy", Title: either(p, "A healthy broker", "正常的服务器"), Text: either(p, "Everything should pass.", "所有检查都应通过。"), Healthy: true},
 		{ID: "wrong-password", Title: either(p, "A wrong password", "密码错误"), Text: either(p, "The broker asks for another one.", "服务器要求的是另一个密码。")}}
-	return []otherSample{
+	return append([]otherSample{
 		{"form with the demo", Home(HomePage{Page: p, Demo: demo, Notice: p.T("home.deleted")})},
 		{"form with mistakes", Home(HomePage{Page: p, Form: forms[0]})},
 		{"form refused", Home(HomePage{Page: p, Form: forms[1]})},
@@ -29,7 +29,7 @@ func otherSamples(p Page) []otherSample {
 		{"import refused", Import(NewImportPage(p, p.T("error.400")))},
 		{"too many", Error(ErrorPage{Page: p, Status: 429, Code: "busy", Message: p.T("error.429"), RetryAfter: 3 * time.Second})},
 		{"defect", Error(ErrorPage{Page: p, Status: 500, Code: "internal", Message: p.T("error.500")})},
-	}
+	}, requestSamples(p)...)
 }
 
 func sampleNames(p Page) []string {

@@ -179,6 +179,32 @@ func wantNoSecret(t *testing.T, c Config, lookAtDatabase func(k canaries, ended 
 	s.do("POST", "/api/v1/runs/import", string(exported)).want(http.StatusCreated).json(&imported)
 	seen.Write(s.do("GET", "/runs/"+imported.ID, "").want(http.StatusOK).body)
 
+	// A request: what its helper typed, what the one who runs it types, and a repetition with what is held.
+	var asked askedFor
+	body, err := json.Marshal(map[string]any{"target": map[string]any{"url": withUser(broker.MQTT, k.plant("helper's password")), "password": k.plant("helper's other password"),
+		"tls": map[string]any{"cert_pem": own.CertPEM, "key_pem": own.KeyPEM}, "ws": map[string]any{"headers": headers}},
+		"ask": []string{"target.username", "target.password", "target.tls.ca_pem"}, "note": "a note"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.do("POST", "/api/v1/requests", string(body)).want(http.StatusCreated).json(&asked)
+	k.add("helper token", asked.HelperToken)
+	helps := []string{"Authorization", "Bearer " + asked.HelperToken}
+	body, err = json.Marshal(map[string]any{"target": target("", right), "may_repeat": true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var helped, repeated started
+	s.do("POST", "/api/v1/requests/"+asked.ID+"/runs", string(body)).want(http.StatusAccepted).json(&helped)
+	k.add("delete token of the helped run", helped.DeleteToken)
+	s.watch(helped.ID, "")
+	s.do("POST", "/api/v1/runs/"+helped.ID+"/rerun", `{"only":"mqtt.connect"}`, helps...).want(http.StatusAccepted).json(&repeated)
+	s.watch(repeated.ID, "")
+	for _, path := range []string{"/api/v1/requests/" + asked.ID, "/requests/" + asked.ID, "/runs/" + helped.ID, "/api/v1/runs/" + repeated.ID} {
+		seen.Write(s.do("GET", path, "", helps...).want(http.StatusOK).body)
+	}
+	ids = append(ids, helped.ID, repeated.ID, asked.ID)
+
 	// A console that traces what passes, the CONNECT with its password too.
 	data, err := json.Marshal(map[string]any{"target": map[string]any{"url": broker.WS, "ws": map[string]any{"headers": headers}}, "trace": true})
 	if err != nil {

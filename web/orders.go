@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"mqttdoctor/diag"
@@ -19,8 +18,9 @@ type rerunOrder struct {
 	Run   string        `json:"run"`
 	NewID string        `json:"new_id"`
 	Owner archive.Owner `json:"owner"`
-	Addr  netip.Addr    `json:"addr"`
+	By    starter       `json:"by"`
 	Apply diag.Code     `json:"apply,omitempty"`
+	Only  diag.ProbeID  `json:"only,omitempty"`
 	Lang  string        `json:"lang,omitempty"`
 }
 
@@ -170,9 +170,9 @@ func (m *Runs) rerunOrdered(ctx context.Context, data []byte) error {
 		return err
 	}
 	in, missing := m.inputOf(found.report, true, diag.TargetInput{}) // the asker has judged who may
-	in, err = again(in, missing, found.report, handlers.RerunOptions{Apply: o.Apply, Lang: o.Lang})
+	in, err = again(in, missing, found.report, handlers.RerunOptions{Apply: o.Apply, Only: o.Only, Lang: o.Lang})
 	if err != nil {
 		return err
 	}
-	return m.start(ctx, o.NewID, o.Owner, o.Addr, in)
+	return m.start(ctx, o.NewID, o.Owner, o.By, in)
 }

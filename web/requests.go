@@ -335,7 +335,7 @@ func (m *Runs) Help(ctx context.Context, id string, by handlers.Actor, in handle
 			owner.HelperHash = kept.TokenHash
 		}
 	}
-	if err := m.start(ctx, runID, owner, by.Addr, run); err != nil {
+	if err := m.start(ctx, runID, owner, starterOf(by), run); err != nil {
 		return handlers.Started{}, err
 	}
 	m.meter.asked.WithLabelValues(askedRun).Inc()
@@ -497,12 +497,12 @@ func (m *Runs) repeatForHelper(ctx context.Context, f foundRun, by handlers.Acto
 	owner := f.owner
 	owner.Hide = notNil(f.hide)
 	if len(missing) > 0 && f.held {
-		return m.askRerun(ctx, f.process, rerunOrder{Run: f.report.ID, NewID: newID(), Owner: owner, Addr: by.Addr, Apply: with.Apply, Lang: with.Lang}, "", missing)
+		return m.askRerun(ctx, f.process, rerunOrder{Run: f.report.ID, NewID: newID(), Owner: owner, By: starterOf(by), Apply: with.Apply, Only: with.Only, Lang: with.Lang}, "", missing)
 	}
 	in, err := again(in, missing, f.report, with)
 	if err != nil {
 		return handlers.Started{}, err
 	}
 	id := newID()
-	return handlers.Started{ID: id}, m.start(ctx, id, owner, by.Addr, in)
+	return handlers.Started{ID: id}, m.start(ctx, id, owner, starterOf(by), in)
 }

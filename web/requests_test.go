@@ -8,7 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/diagtest"
 	"mqttdoctor/diag/guard"
 	"mqttdoctor/web/archive"
 )
@@ -198,4 +201,130 @@ func TestRequestHasAsManyRunsAsItMay(t *testing.T) {
 		}
 	}
 	helper.do("POST", "/api/v1/requests/"+q.ID+"/runs", `{}`).wantError(http.StatusTooManyRequests, "request_spent")
+}
+
+// A helpdesk and a technician in two browsers. What the one types, the other one, the files and the log never hold.
+func TestBrowserHelpdeskAsksTechnician(t *testing.T) {
+	s, c, e2e := startE2E(t)
+	e2e.node(t, "help.mjs")
+	k := canaries{}
+	k.add("password", e2ePassword)
+	k.lookAtFiles(t, c.Data)
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	k.lookAtFiles(t, c.Data)
+	k.look(t, "the log", []byte(s.log.String()))
+}
+
+// Where people sign in, who was asked needs no account: for this run, and for no other.
+func TestWhoWasAskedNeedsNoAccount(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, basicConfig(t), testEngine(guard.Laptop, passing("dns.resolve")))
+	bob, phone := newBrowser(s), newBrowser(s)
+	phone.do("POST", "/api/v1/requests", askPassword).wantError(http.StatusUnauthorized, "sign_in_needed")
+	bob.signIn("bob")
+	q := bob.ask(askPassword)
+	if got := phone.request(q.ID); got.From != "bob" || got.Helper {
+		t.Errorf("who asks is who is signed in: %+v", got)
+	}
+	page := phone.form("/requests/"+q.ID+"/runs", "target.username", "meter", "target.password", "CANARY-technician", "may_repeat", "on").want(http.StatusSeeOther)
+	run := strings.TrimPrefix(page.header.Get("Location"), "/runs/")
+	s.watch(run, "")
+	phone.do("POST", "/runs/"+run+"/rerun", "").want(http.StatusUnauthorized)
+	again := phone.form("/requests/" + q.ID + "/runs/" + run + "/rerun").want(http.StatusSeeOther)
+	s.watch(strings.TrimPrefix(again.header.Get("Location"), "/runs/"), "")
+	phone.do("POST", "/api/v1/runs", plainRun).wantError(http.StatusUnauthorized, "sign_in_needed")
+
+	// Another session of the same person is the helper, another person is not, and administrators may erase.
+	elsewhere, ada := newBrowser(s), newBrowser(s)
+	elsewhere.signIn("bob")
+	if got := elsewhere.request(q.ID); !got.Helper || len(got.Runs) != 2 {
+		t.Errorf("%+v", got)
+	}
+	var list struct{ Requests []askedFor }
+	elsewhere.do("GET", "/api/v1/requests", "").want(http.StatusOK).json(&list)
+	if len(list.Requests) != 1 || list.Requests[0].ID != q.ID {
+		t.Errorf("%+v", list)
+	}
+	repeated := elsewhere.form("/requests/"+q.ID+"/runs/"+run+"/rerun", "only", "dns.resolve").want(http.StatusSeeOther)
+	s.watch(strings.TrimPrefix(repeated.header.Get("Location"), "/runs/"), "")
+	ada.signIn("ada")
+	if got := ada.request(q.ID); got.Helper {
+		t.Error("another person is taken for the helper")
+	}
+	lines := string(ada.do("GET", "/admin/audit.csv", "").want(http.StatusOK).body)
+	if n := strings.Count(lines, ",bob,bob,127.0.0.1,run,"); n != 1 { // he repeated it, who has no account ran it twice
+		t.Errorf("%d runs are the helper's:\n%s", n, lines)
+	}
+	for _, want := range []string{",ask,", "request " + q.ID[:8]} {
+		if !strings.Contains(lines, want) {
+			t.Errorf("the audit log lacks %s:\n%s", want, lines)
+		}
+	}
+	if strings.Contains(lines, q.ID) {
+		t.Error("the audit log holds the link")
+	}
+	ada.do("DELETE", "/api/v1/requests/"+q.ID, "").want(http.StatusNoContent)
+	phone.form("/requests/" + q.ID + "/runs/" + run + "/rerun").want(http.StatusForbidden)
+}
+
+// The helper is at one server and the technician at another one: both learn of everything, and the secrets stay where they are.
+func TestRequestWorksAcrossServers(t *testing.T) {
+	t.Parallel()
+	address := diagtest.Postgres(t).Database(t)
+	config := func() Config {
+		c := testConfig(t)
+		c.DatabaseURL = diag.NewSecret(address)
+		return c
+	}
+	here := startServer(t, config(), testEngine(guard.Laptop, passing("dns.resolve")))
+	there := startServer(t, config(), testEngine(guard.Laptop, passing("dns.resolve")))
+	helper, technician := newBrowser(here), newBrowser(there)
+	q := helper.ask(askPassword)
+	var cookies []string
+	for name, c := range helper.cookies {
+		cookies = append(cookies, name+"="+c.Value)
+	}
+	conn, _, err := here.dial("/api/v1/requests/"+q.ID+"/stream", "Cookie", strings.Join(cookies, "; "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow() //nolint:errcheck // the server may be gone
+	next := func(what string, is func(askedFor) bool) {
+		t.Helper()
+		for {
+			_, data, err := conn.Read(t.Context())
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			var got askedFor
+			if err := json.Unmarshal(data, &got); err != nil {
+				t.Fatal(err)
+			}
+			if is(got) {
+				return
+			}
+		}
+	}
+	next("made", func(q askedFor) bool { return q.Helper && len(q.Runs) == 0 })
+	technician.do("GET", "/requests/"+q.ID, "", "User-Agent", "Mozilla/5.0").want(http.StatusOK)
+	st := technician.help(q.ID, `{"target":{"password":"CANARY-technician"},"may_repeat":true}`)
+	next("finished", func(q askedFor) bool { return len(q.Runs) == 1 && q.Runs[0].State == "finished" })
+	var again started
+	helper.do("POST", "/api/v1/runs/"+st.ID+"/rerun", `{"only":"dns.resolve"}`).want(http.StatusAccepted).json(&again)
+	next("repeated", func(q askedFor) bool {
+		return len(q.Runs) == 2 && q.Runs[0].ID == again.ID && q.Runs[0].State == "finished"
+	})
+	var r report
+	technician.do("GET", "/api/v1/runs/"+again.ID, "").want(http.StatusOK).json(&r)
+	if r.Target["password"] != true || r.Target["username"] != "helper-knows" {
+		t.Errorf("%+v", r.Target)
+	}
+	technician.do("DELETE", "/api/v1/runs/"+again.ID, "").want(http.StatusNoContent)
+	next("deleted by its maker", func(q askedFor) bool { return len(q.Runs) == 1 })
+	helper.do("DELETE", "/api/v1/requests/"+q.ID, "").want(http.StatusNoContent)
+	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
+		t.Errorf("the stream ends with %v", err)
+	}
 }

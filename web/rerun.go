@@ -30,15 +30,15 @@ func (m *Runs) Rerun(ctx context.Context, id string, by handlers.Actor, with han
 	missing = append(missing, hiddenFields(by, found, &in.Target, with.Secrets)...)
 	if len(missing) > 0 && found.held && acts && !anyGiven(with.Secrets) {
 		token := newToken()
-		return m.askRerun(ctx, found.process, rerunOrder{Run: id, NewID: newID(), Owner: m.ownerAgain(by, token, found), Addr: by.Addr,
-			Apply: with.Apply, Lang: with.Lang}, token, missing)
+		return m.askRerun(ctx, found.process, rerunOrder{Run: id, NewID: newID(), Owner: m.ownerAgain(by, token, found), By: starterOf(by),
+			Apply: with.Apply, Only: with.Only, Lang: with.Lang}, token, missing)
 	}
 	in, err = again(in, missing, found.report, with)
 	if err != nil {
 		return handlers.Started{}, err
 	}
 	next, token := newID(), newToken()
-	if err := m.start(ctx, next, m.ownerAgain(by, token, found), by.Addr, in); err != nil {
+	if err := m.start(ctx, next, m.ownerAgain(by, token, found), starterOf(by), in); err != nil {
 		return handlers.Started{}, err
 	}
 	return handlers.Started{ID: next, DeleteToken: token}, nil
@@ -56,6 +56,7 @@ func again(in diag.RunInput, missing []string, report diag.Report, with handlers
 		}
 		apply(&in.Target, *report.Findings[i].Suggestion)
 	}
+	in.Plan.Only = string(with.Only) // a whole run after the repetition of a step is whole
 	in.Lang = cmp.Or(with.Lang, in.Lang)
 	return in, nil
 }

@@ -106,7 +106,7 @@ func (m *Runs) limit(l Limits) {
 // Start implements [handlers.Runs].
 func (m *Runs) Start(ctx context.Context, by handlers.Actor, in diag.RunInput) (handlers.Started, error) {
 	id, token := newID(), newToken()
-	if err := m.start(ctx, id, ownerOf(by, token), by.Addr, in); err != nil {
+	if err := m.start(ctx, id, ownerOf(by, token), starterOf(by), in); err != nil {
 		return handlers.Started{}, err
 	}
 	return handlers.Started{ID: id, DeleteToken: token}, nil
@@ -117,8 +117,19 @@ func ownerOf(by handlers.Actor, token string) archive.Owner {
 	return archive.Owner{TokenHash: hashOf(token), CookieHash: hashOf(by.Owner), Person: by.Person.ID, Name: by.Person.Name}
 }
 
-// start begins a run under the given id. The address is whom it counts for.
-func (m *Runs) start(ctx context.Context, id string, owner archive.Owner, addr netip.Addr, in diag.RunInput) error {
+// starter is who starts a run: whom it counts for, and whom the audit log names. A helper who repeats a run is not its owner.
+type starter struct {
+	Person string     `json:"person,omitempty"`
+	Name   string     `json:"name,omitempty"`
+	Addr   netip.Addr `json:"addr"`
+}
+
+func starterOf(by handlers.Actor) starter {
+	return starter{Person: by.Person.ID, Name: by.Person.Name, Addr: by.Addr}
+}
+
+// start begins a run under the given id.
+func (m *Runs) start(ctx context.Context, id string, owner archive.Owner, by starter, in diag.RunInput) error {
 	plan, err := m.engine.Plan(in)
 	if err != nil {
 		return err
@@ -139,12 +150,12 @@ func (m *Runs) start(ctx context.Context, id string, owner archive.Owner, addr n
 			ExpiresAt: now.Add(plan.Options.Watch + m.limits().Retention), Lang: in.Lang, Target: plan.Target.Public(), Plan: plan.Options,
 			TimeoutS: plan.Options.Timeout.Seconds(), WatchS: int(plan.Options.Watch / time.Second), Checks: plan.IDs(),
 			Vantage: m.engine.Vantage}}
-	if err := m.store.Create(ctx, r.header, r.owner, m.room(owner.Person, addr)); err != nil {
+	if err := m.store.Create(ctx, r.header, r.owner, m.room(by.Person, by.Addr)); err != nil {
 		cancel(nil)
 		m.all.Done()
 		return m.busy(err)
 	}
-	m.audit.note(ctx, archive.AuditLine{Act: actRun, Person: owner.Person, Name: owner.Name, Client: addr.String(), Run: tagOf(id), Target: place(plan.Target),
+	m.audit.note(ctx, archive.AuditLine{Act: actRun, Person: by.Person, Name: by.Name, Client: by.Addr.String(), Run: tagOf(id), Target: place(plan.Target),
 		Note: requestNote(owner.Request)})
 	m.changedRequest(owner.Request)
 	if plan.Target.HasSecrets() {

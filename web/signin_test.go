@@ -318,7 +318,7 @@ var openRoutes = []string{
 	"GET /api/v1/checks", "GET /api/v1/causes", "POST /api/v1/topic-match", "POST /api/v1/client-code",
 	"GET /api/v1/runs/{id}/trace", "PUT /api/v1/runs/{id}/trace", "DELETE /api/v1/runs/{id}/trace", "POST /runs/{id}/trace/delete", // as their run
 	// Whoever has a request's link may run what was asked for; its helper more.
-	"GET /requests/{id}", "GET /requests/{id}/live", "POST /requests/{id}/runs", "POST /requests/{id}/delete",
+	"GET /requests/{id}", "GET /requests/{id}/live", "POST /requests/{id}/runs", "POST /requests/{id}/delete", "POST /requests/{id}/runs/{run}/rerun",
 	"GET /api/v1/requests/{id}", "DELETE /api/v1/requests/{id}", "POST /api/v1/requests/{id}/runs", "POST /api/v1/requests/{id}/wish",
 	"GET /api/v1/requests/{id}/stream",
 	// A console's address is its key, for MQTT clients too.
@@ -333,7 +333,7 @@ func TestEveryOtherRouteTakesSomebody(t *testing.T) {
 	var open []string
 	b := newBrowser(s)
 	err := chi.Walk(s.server.router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
-		path := strings.NewReplacer("{id}", strings.Repeat("a", 34), "{symptom}", "tls", "{scenario}", "healthy").Replace(route)
+		path := strings.NewReplacer("{id}", strings.Repeat("a", 34), "{run}", strings.Repeat("b", 34), "{symptom}", "tls", "{scenario}", "healthy").Replace(route)
 		a := b.do(method, path, "")
 		shut := a.status == http.StatusUnauthorized && strings.Contains(string(a.body), "sign_in_needed") ||
 			a.status == http.StatusSeeOther && strings.HasPrefix(a.header.Get("Location"), "/sign-in?next")

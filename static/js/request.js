@@ -3,6 +3,9 @@
 const page = document.querySelector("[data-request-live]");
 const lost = document.querySelector("[data-request-lost]");
 let tries = 0;
+let leaving = false; // a form or link leads away: what it says is not to be drowned by a reload
+addEventListener("submit", () => { leaving = true; });
+addEventListener("pagehide", () => { leaving = true; });
 
 function place({ target, html }) {
   const template = document.createElement("template");
@@ -32,7 +35,7 @@ function connect() {
   });
   socket.addEventListener("close", (event) => {
     if (event.code === 1000) { // it was deleted, or its time is over
-      if (!("keepTitle" in page.dataset)) location.reload();
+      if (!leaving && !("keepTitle" in page.dataset)) location.reload();
       return;
     }
     tries++;
@@ -86,5 +89,6 @@ form?.addEventListener("submit", async (event) => {
   box.scrollIntoView({ block: "nearest" });
   box.querySelector(".problems")?.focus();
   busy(false);
+  leaving = false;
 });
 addEventListener("pageshow", () => { if (form) form.dataset.sending = ""; });

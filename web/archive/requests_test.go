@@ -1,7 +1,9 @@
 package archive
 
 import (
+	"bytes"
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -65,6 +67,30 @@ func TestRequestIsKeptFromBeginToEnd(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// Erased means erased, in the files too.
+func TestErasedRequestIsInNoFile(t *testing.T) {
+	dir := t.TempDir()
+	s, err := OpenSQLite(t.Context(), filepath.Join(dir, "reports.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	askFor(t, s, "erased", "ada", time.Now())
+	askFor(t, s, "expired", "ada", time.Now().Add(-2*time.Hour))
+	if !bytes.Contains(files(t, dir), []byte("CANARY-note")) {
+		t.Fatal("the test looks where nothing is")
+	}
+	if err := s.EraseRequest(t.Context(), "erased"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(files(t, dir), []byte("CANARY-note")) {
+		t.Error("what was erased is in the files")
+	}
 }
 
 func TestRequestsAreListedCountedAndExpire(t *testing.T) {
