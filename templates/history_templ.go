@@ -1057,7 +1057,7 @@ func runsBody(r RunsPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = again(*r.Latest, "", "top", r.T("run.again"), "plain").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = again(*r.Latest, "", "", "top", r.T("run.again"), "plain").Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
