@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+	"github.com/eclipse/paho.golang/packets"
+	paho5 "github.com/eclipse/paho.golang/paho"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/diagtest"
@@ -321,4 +323,65 @@ func TestConsoleWithoutTrace(t *testing.T) {
 		t.Errorf("%v %v", res, err)
 	}
 	wantClose(t, s.relay(s.base+"/api/v1/console/"+strings.Repeat("a", 34)+"/trace"), 4012)
+}
+
+// The properties of MQTT 5 stand in the capture, on the way out and on the way in, as another dissector reads them.
+func TestCaptureOfProperties(t *testing.T) {
+	t.Parallel()
+	tshark := diagtest.Require(t, "tshark")
+	b := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt"}})
+	s := consoleServer(t, guard.Laptop)
+	o := s.openFor(b.MQTT, "")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	conn := websocket.NetConn(ctx, s.relay(o.RelayURL, "mqtt"), websocket.MessageBinary)
+	got := make(chan *paho5.Publish, 1)
+	client := paho5.NewClient(paho5.ClientConfig{Conn: packets.NewThreadSafeConn(conn), OnPublishReceived: []func(paho5.PublishReceived) (bool, error){func(p paho5.PublishReceived) (bool, error) {
+		got <- p.Packet
+		return true, nil
+	}}})
+	if _, err := client.Connect(ctx, &paho5.Connect{ClientID: "properties", KeepAlive: 60, CleanStart: true,
+		Properties: &paho5.ConnectProperties{User: paho5.UserProperties{{Key: "site", Value: "in CONNECT"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	identifier, expiry, text := 7, uint32(600), byte(1)
+	if _, err := client.Subscribe(ctx, &paho5.Subscribe{Subscriptions: []paho5.SubscribeOptions{{Topic: "properties", QoS: 1}},
+		Properties: &paho5.SubscribeProperties{SubscriptionIdentifier: &identifier}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Publish(ctx, &paho5.Publish{Topic: "properties", QoS: 1, Payload: []byte("hello"), Properties: &paho5.PublishProperties{
+		PayloadFormat: &text, MessageExpiry: &expiry, ContentType: "text/plain", ResponseTopic: "answer/here", CorrelationData: []byte("c d"),
+		User: paho5.UserProperties{{Key: "k", Value: "first"}, {Key: "k", Value: "second"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-got:
+	case <-ctx.Done():
+		t.Fatal("no message")
+	}
+	path := filepath.Join(t.TempDir(), "trace.pcapng")
+	if err := os.WriteFile(path, s.do("GET", "/api/v1/console/"+o.ID+"/trace.pcapng", "").want(http.StatusOK).body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const port = "1883" // in a capture, whatever the broker listens on: it is how dissectors know MQTT
+	for dir, want := range map[string][]string{
+		"tcp.dstport": {"Payload Format Indicator (0x01)", "Publication Expiry Interval (0x02)", "text/plain", "answer/here", "Correlation Data (0x09)", "first", "second"},
+		"tcp.srcport": {"Payload Format Indicator (0x01)", "Publication Expiry Interval (0x02)", "text/plain", "answer/here", "Correlation Data (0x09)", "first", "second", "Subscription Identifier (0x0b)"},
+	} {
+		out, err := exec.Command(tshark, "-r", path, "-O", "mqtt", "-Y", "mqtt.msgtype==3 && "+dir+"=="+port).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range want {
+			if !bytes.Contains(out, []byte(w)) {
+				t.Errorf("%s: no %q in\n%s", dir, w, out)
+			}
+		}
+	}
+	if out, err := exec.Command(tshark, "-r", path, "-O", "mqtt", "-Y", "mqtt.msgtype==1").Output(); err != nil || !bytes.Contains(out, []byte("in CONNECT")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if bad, err := exec.Command(tshark, "-r", path, "-Y", "_ws.malformed || tcp.analysis.flags || mqtt.prop_unknown").Output(); err != nil || len(bad) > 0 {
+		t.Errorf("%v\n%s", err, bad)
+	}
 }

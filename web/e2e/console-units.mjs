@@ -321,6 +321,13 @@ test("commands of other clients say the same, whatever is in a word, and hold no
   assert.deepEqual(words(sub.text).filter((_, i, all) => all[i - 1] === "-t"), ["site/#", "a b"]);
   assert.deepEqual(sub.notes.slice(-2), ["as.one_qos", "as.mosquitto_options"]);
 
+  // mqttx takes a session that is not clean for one that lasts for ever, and one identifier for all filters.
+  const x5 = mqttx({ ...settings, target: { ...settings.target, session_expiry_s: 0 } }, { subscriptions });
+  assert.equal(after(words(x5.text), "-se"), "0");
+  assert.ok(!words(x5.text).includes("-si") && x5.notes.includes("as.mqttx_identifiers"));
+  assert.equal(after(words(mqttx(settings, { subscriptions: subscriptions.slice(0, 1) }).text), "-si"), "3");
+  assert.ok(mqttx(settings, { message: { ...message, properties: { userProperties: { a: "b: c" } } } }).notes.includes("as.mqttx_values"));
+
   const web = { ...settings, temporary: true, version: 4, at: { scheme: "wss", host: "w.example.com", port: 443, path: "/a?b=c d" }, target: { ...settings.target, ws: { headers: { "X-Key": "CANARY" } } } };
   assert.equal(mosquitto(web, { subscriptions }).text, "");
   const x = mqttx(web, { subscriptions });

@@ -196,6 +196,28 @@ await page.locator("#packets-pcapng").click();
 assert.equal((await downloading).suggestedFilename(), "mqttdoctor-trace.pcapng");
 await page.locator("#tab-messages").click();
 
+// What a broker would end the connection over is said before it is sent; what it grants or refuses, after.
+await page.locator("#subscribe details summary").click();
+await page.locator("#subscribe-id").fill("0");
+await subscribe(page, "x/1");
+assert.match(await page.textContent("#subscribe-id-error"), /from 1 to 268,435,455/);
+await page.locator("#subscribe-id").fill("12");
+await page.locator("#subscribe-share").fill("workers");
+await page.locator("#subscribe-nl").check();
+await subscribe(page, "x/1");
+assert.match(await page.textContent("#subscribe-error"), /no local/);
+await page.locator("#subscribe-share").fill("");
+await page.locator("#subscribe-rh").selectOption("2");
+await page.locator("#subscribe-qos").selectOption("2");
+await subscribe(page, "x/1");
+await page.waitForSelector(".sub.is-granted:has-text('Granted QoS 2 · no local · no retained · identifier 12')");
+await page.locator(".sub", { hasText: "x/1" }).getByRole("button", { name: /^Unsubscribe/ }).click();
+for (const name of ["id", "share"]) await page.locator(`#subscribe-${name}`).fill("");
+await page.locator("#subscribe-nl").uncheck();
+await page.locator("#subscribe-rh").selectOption("0");
+await page.locator("#subscribe-qos").selectOption("1");
+await page.locator("#subscribe details summary").click();
+
 // The broker restarts: attempts are shown as they happen, each with its reason and the wait before it, and the subscriptions
 // are there again, which the broker has forgotten.
 const came = async (count) => page.waitForFunction((n) => document.querySelectorAll(".message-row.is-in").length === n, count);

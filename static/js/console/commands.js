@@ -113,6 +113,9 @@ function connects(properties) {
     ["request-response-information", properties.requestResponseInformation ? 1 : undefined]].filter(([, value]) => value !== undefined);
 }
 
+// unwritable tells of a pair what mqttx's "name: value" cannot say: it takes no empty part, and ends at the next colon and space.
+const unwritable = ([name, value]) => !name || !value || `${name}${value}`.includes(": ");
+
 // mqttx writes mqttx pub or mqttx sub, of MQTTX's command line client.
 export function mqttx(settings, { message, subscriptions }) {
   const { at, target, mqtt, version } = settings;
@@ -135,12 +138,14 @@ export function mqttx(settings, { message, subscriptions }) {
     if (target.tls.server_name) notes.push("as.no_server_name");
   }
   if (version === 5) {
-    if (target.session_expiry_s) add("-se", String(target.session_expiry_s));
+    // Without it, mqttx keeps a session that is not clean for ever.
+    if (target.session_expiry_s || !target.clean_start) add("-se", String(target.session_expiry_s));
     for (const [option, value] of [["--receive-maximum", mqtt.properties.receiveMaximum], ["--maximum-packet-size", mqtt.properties.maximumPacketSize], ["--topic-alias-maximum", mqtt.properties.topicAliasMaximum]]) {
       if (value !== undefined) add(option, String(value));
     }
     if (mqtt.properties.requestResponseInformation) add("--req-response-info");
     const user = list(mqtt.properties.userProperties);
+    if (user.some(unwritable)) notes.push("as.mqttx_values");
     if (user.length) add("-Cup", ...user.map(([name, value]) => quote(`${name}: ${value}`)));
   }
   if (mqtt.will) {
@@ -157,7 +162,9 @@ export function mqttx(settings, { message, subscriptions }) {
     if (version === 5) {
       for (const [option, key] of [["-nl", "nl"], ["-rap", "rap"]]) if (subscriptions.some((s) => s[key])) add(option, ...subscriptions.map((s) => String(Boolean(s[key]))));
       if (subscriptions.some((s) => s.rh)) add("-rh", ...subscriptions.map((s) => String(s.rh)));
-      if (subscriptions.every((s) => s.identifier)) add("-si", ...subscriptions.map((s) => String(s.identifier)));
+      const [{ identifier }] = subscriptions;
+      if (subscriptions.some((s) => s.identifier !== identifier)) notes.push("as.mqttx_identifiers");
+      else if (identifier) add("-si", String(identifier));
     }
     return { text: line("mqttx sub", groups), notes };
   }
@@ -168,6 +175,7 @@ export function mqttx(settings, { message, subscriptions }) {
       if (properties[key] !== undefined) add(option, quote(text(properties[key])));
     }
     const user = list(properties.userProperties);
+    if (user.some(unwritable)) notes.push("as.mqttx_values");
     if (user.length) add("-up", ...user.map(([name, value]) => quote(`${name}: ${value}`)));
   }
   if (qos) add("-q", String(qos));

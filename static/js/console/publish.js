@@ -175,8 +175,9 @@ export class Publisher {
 
   // #properties are those to send; undefined before MQTT 5, null: a field is wrong, and says so.
   #properties() {
-    if (this.#client.version !== 5) return undefined;
     const { properties, wrong } = this.#readProperties();
+    field("only5").hidden = this.#client.version === 5 || !Object.keys(properties).length;
+    if (this.#client.version !== 5) return undefined;
     for (const name of ["response-topic", "expiry", "alias", "user"]) complain(field(name), "");
     const [first] = Object.keys(wrong);
     if (!first) return properties;

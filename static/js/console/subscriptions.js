@@ -5,6 +5,7 @@ import { flaw, matches } from "./topics.js";
 import { t } from "./words.js";
 
 const colours = 8;
+const mostIdentifier = 268_435_455; // MQTT 5.0 3.8.2.1.2
 const remembered = 5000; // topics whose subscriptions are known without matching again
 
 // Tells: "hide" when other messages are to be shown; "change" when there are others.
@@ -43,7 +44,22 @@ export class Subscriptions extends Talker {
       field.focus();
       return;
     }
-    const identifier = Number(byId("subscribe-id").value) || 0;
+    const typed = byId("subscribe-id");
+    const identifier = Number(typed.value.trim() || 0);
+    const no = typed.value.trim() !== "" && !(Number.isInteger(identifier) && identifier >= 1 && identifier <= mostIdentifier);
+    complain(typed, no ? t("form.number", { least: 1, most: mostIdentifier.toLocaleString() }) : "");
+    if (no) {
+      typed.closest("details").open = true;
+      typed.focus();
+      return;
+    }
+    // A broker ends the connection over it (MQTT 5.0 3.8.3.1, [MQTT-3.8.3-4]).
+    const shared = filter.startsWith("$share/");
+    if (shared && byId("subscribe-nl").checked && this.#client.version === 5) {
+      complain(field, t("filter.shared_local"));
+      byId("subscribe-nl").focus();
+      return;
+    }
     this.add({ filter, qos: Number(byId("subscribe-qos").value), nl: byId("subscribe-nl").checked, rap: byId("subscribe-rap").checked,
       rh: Number(byId("subscribe-rh").value), identifier });
     field.value = "";
@@ -150,10 +166,12 @@ export class Subscriptions extends Talker {
       } }, el("span", { class: `dye dye-${s.colour}` }), el("span", { class: "code sub-filter" }, s.filter), s.counter);
     const words = el("span", { class: "sub-state" });
     const more = [];
-    if (s.nl) more.push(t("subscription.nl"));
-    if (s.rap) more.push(t("subscription.rap"));
-    if (s.rh) more.push(t(["", "subscription.rh1", "subscription.rh2"][s.rh]));
-    if (s.identifier) more.push(t("subscription.identifier", { n: s.identifier }));
+    if (version === 5) {
+      if (s.nl) more.push(t("subscription.nl"));
+      if (s.rap) more.push(t("subscription.rap"));
+      if (s.rh) more.push(t(["", "subscription.rh1", "subscription.rh2"][s.rh]));
+      if (s.identifier) more.push(t("subscription.identifier", { n: s.identifier }));
+    } else if (s.nl || s.rap || s.rh || s.identifier) more.push(t("subscription.only5"));
     if (s.state === "granted") words.append(t(s.code < s.qos ? "subscription.granted_less" : "subscription.granted", { qos: s.code, asked: s.qos }));
     else if (s.state === "refused") {
       const reason = reasonOf(version, "suback", s.code);
