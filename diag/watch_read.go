@@ -56,10 +56,13 @@ const (
 	timerPercent = 5
 )
 
-// near tells whether a drop fits a timer of the given length.
-func near(d, timer time.Duration) bool {
-	return (d - timer).Abs() <= max(min(timerSlack, timer/5), timer*timerPercent/100)
+// slackOf is how far from its length a timer may fire.
+func slackOf(timer time.Duration) time.Duration {
+	return max(min(timerSlack, timer/5), timer*timerPercent/100)
 }
+
+// near tells whether a drop fits a timer of the given length.
+func near(d, timer time.Duration) bool { return (d - timer).Abs() <= slackOf(timer) }
 
 // Read works out what the drops have in common.
 func (o *ConnectionWatch) Read() WatchReading {
@@ -378,7 +381,7 @@ func (r *watchReader) busyDropped(d Drop, quiet time.Duration) bool {
 // busierLived tells whether a connection with pauses below the limit reached a greater age than the limit: else the age may be
 // what ends them. What was only found dead, mostly when the watch ended, was dead before: about the same age is enough.
 func (r *watchReader) busierLived(limit *IdleLimit) bool {
-	slack := max(timerSlack, limit.After*timerPercent/100)
+	slack := slackOf(limit.After)
 	if !limit.Exact {
 		slack = -slack
 	}
