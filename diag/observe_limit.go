@@ -13,6 +13,7 @@ type HeldConnections struct {
 	Refused     bool    `json:"refused"` // a further one was not accepted while the others were held
 	How         Outcome `json:"how,omitempty"`
 	Code        int     `json:"code"`         // of that one's CONNACK; -1: none
+	Closed      bool    `json:"closed"`       // one was closed to try again; false: none was held that could be closed
 	RetryWorked bool    `json:"retry_worked"` // one more was accepted after one was closed
 	Dropped     int     `json:"dropped"`      // of the held ones, how many the broker ended
 }
@@ -27,7 +28,9 @@ func (h *HeldConnections) Facts() []Evidence {
 	f.yesno(EvFurtherRefused, h.Refused)
 	if h.Refused {
 		f.add(EvOutcome, string(h.How))
-		f.yesno(EvRetryWorked, h.RetryWorked)
+		if h.Closed {
+			f.yesno(EvRetryWorked, h.RetryWorked)
+		}
 	}
 	return f.items
 }

@@ -36,6 +36,8 @@ var mqttLimit = diag.Probe{
 		switch {
 		case o.Refused && o.RetryWorked:
 			return diag.Warned(o, diag.N("step.mqtt.limit.reached", args...))
+		case o.Refused && !o.Closed:
+			return diag.Warned(o, diag.N("step.mqtt.limit.first", append(args, "symbol", string(o.How))...))
 		case o.Refused:
 			return diag.Warned(o, diag.N("step.mqtt.limit.refused", append(args, "symbol", string(o.How))...))
 		}
@@ -79,7 +81,7 @@ func holdMany(ctx context.Context, env *diag.Env, main *exchange) *diag.HeldConn
 	}
 	if o.Refused && len(held) > 0 {
 		leave(ctx, held[0])
-		held = held[1:]
+		held, o.Closed = held[1:], true
 		for range 5 { // a broker may need a moment to notice
 			if !pauseFor(ctx, countOrRate/3) {
 				break

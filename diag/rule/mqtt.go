@@ -399,6 +399,14 @@ func connectionLimit(v *diag.View) diag.Verdict {
 			return diag.Holds(diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence,
 				Args: diag.Args{"count": strconv.Itoa(s.Seen.Held)}})
 		}
+		if s.Seen.Refused && !s.Seen.Closed {
+			// None of the held ones could be closed for a retry. A quota is the broker's own word for it.
+			if s.Seen.Held > 0 && s.Seen.Code == v5QuotaExceeded {
+				return diag.Holds(diag.Finding{Variant: "quota", Confidence: diag.Likely, Step: s.Step.ID, Evidence: s.Step.Evidence,
+					Args: diag.Args{"count": strconv.Itoa(s.Seen.Held), "code": diag.CodeText(s.Seen.Code, diag.Version5)}})
+			}
+			return diag.Open()
+		}
 		if s.Seen.Held > 0 {
 			return diag.Excluded(diag.N("because.held_connections", "count", strconv.Itoa(s.Seen.Held)))
 		}

@@ -309,8 +309,10 @@ func sessionLookAlikes() []recorded {
 		{name: "ended at a subscription, another ended idle", target: own, steps: []diag.Step{connect, lost, stay(diag.OutcomeClosed), other(diag.OutcomeClosed)}, want: "mqtt.kicked_after_connect"},
 		{name: "ping unanswered", target: own, steps: []diag.Step{connect, stay(diag.OutcomeOK), seen(checkPing, "", &diag.MQTTPing{Outcome: diag.OutcomeSilent})}, want: "mqtt.ping_unanswered"},
 		{name: "ping answered", target: own, steps: []diag.Step{connect, seen(checkPing, "", &diag.MQTTPing{Outcome: diag.OutcomeOK})}, want: ""},
-		{name: "a limit", target: own, steps: []diag.Step{connect, seen(checkHeld, "", &diag.HeldConnections{Held: 10, Tried: 10, Refused: true, RetryWorked: true})}, want: "mqtt.connection_limit"},
-		{name: "refused for another reason", target: own, steps: []diag.Step{connect, seen(checkHeld, "", &diag.HeldConnections{Held: 10, Tried: 10, Refused: true})}, want: ""},
+		{name: "a limit", target: own, steps: []diag.Step{connect, seen(checkHeld, "", &diag.HeldConnections{Held: 10, Tried: 10, Refused: true, Closed: true, RetryWorked: true})}, want: "mqtt.connection_limit"},
+		{name: "refused for another reason", target: own, steps: []diag.Step{connect, seen(checkHeld, "", &diag.HeldConnections{Held: 10, Tried: 10, Refused: true, Closed: true})}, want: ""},
+		{name: "the second one is over a quota", target: own, steps: []diag.Step{connect, seen(checkHeld, "", &diag.HeldConnections{Held: 1, Tried: 1, Refused: true, Code: 0x97})}, want: "mqtt.connection_limit", variant: "quota"},
+		{name: "the second one is refused without a word", target: own, steps: []diag.Step{connect, seen(checkHeld, "", &diag.HeldConnections{Held: 1, Tried: 1, Refused: true, Code: -1})}, want: ""},
 		{name: "no limit", target: own, steps: []diag.Step{connect, seen(checkHeld, "", &diag.HeldConnections{Held: 50, Tried: 49})}, want: ""},
 	}
 }
