@@ -187,6 +187,8 @@ func unstable(v *diag.View) diag.Verdict {
 	}
 	silent := !slices.ContainsFunc(drops, func(i int) bool { return s.Seen.Drops[i].How != diag.OutcomeSilent })
 	switch {
+	case r.Incidents() == 1 && together && stayedAway(s.Seen):
+		f.Variant, f.Args["limit"] = "gone", diag.FormatSpan(s.Seen.Down)
 	case r.Incidents() == 1 && together:
 		f.Severity, f.Variant = diag.SeverityWarning, "once_together"
 	case r.Incidents() == 1:
@@ -197,4 +199,13 @@ func unstable(v *diag.View) diag.Verdict {
 		f.Variant = "together"
 	}
 	return diag.Holds(f)
+}
+
+// awayAtLeast is longer than a small broker takes to restart.
+const awayAtLeast = 3 * time.Second
+
+// stayedAway tells that none of the attempts to connect again succeeded, over more time than a quick restart takes.
+func stayedAway(w *diag.ConnectionWatch) bool {
+	return w.Down >= awayAtLeast && len(w.Tries) > 1 && w.TryCount == len(w.Tries) &&
+		!slices.ContainsFunc(w.Tries, func(t diag.Reconnect) bool { return t.Outcome == diag.OutcomeOK })
 }

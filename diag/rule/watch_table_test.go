@@ -33,6 +33,19 @@ func pingLost(acked bool) func(*diag.Drop) {
 	}
 }
 
+// away adds the attempts to connect again after a drop: one a time, the last of which succeeds or not.
+func away(o *diag.ConnectionWatch, down time.Duration, back bool) *diag.ConnectionWatch {
+	o.Down, o.TryCount = down, 4
+	for i := range o.TryCount {
+		t := diag.Reconnect{At: sec(51) + time.Duration(i)*down/4, Number: i + 1, Outcome: diag.OutcomeRefused}
+		if back && i == o.TryCount-1 {
+			t.Outcome = diag.OutcomeOK
+		}
+		o.Tries = append(o.Tries, t)
+	}
+	return o
+}
+
 // watchedLanes are those of a watch with a keep alive of a minute: as asked, busy, silent, and a ping each 15 and 30 seconds.
 func watchedLanes(own bool, watched float64, drops ...diag.Drop) *diag.ConnectionWatch {
 	o := &diag.ConnectionWatch{Version: diag.Version5, Asked: sec(watched), Watched: sec(watched), Drops: drops, DropCount: len(drops), Lanes: []diag.Lane{
@@ -115,6 +128,8 @@ func watchLookAlikes() []recorded {
 		{name: "one young age", target: none, steps: steps(watchedLanes(false, 18, drop(0, 5, 5, 5), drop(1, 7, 5, 1), drop(2, 9, 5, 5), drop(3, 11, 5, 5), drop(4, 13, 5, 5),
 			drop(0, 11.1, 5, 5), drop(1, 13.2, 5, 1), drop(2, 15, 5, 5), drop(3, 17.1, 5, 5), drop(0, 17.5, 5, 5))), want: "mqtt.kicked_after_connect"},
 		{name: "all at once, twice", target: none, steps: steps(watchedLanes(false, 180, twice...)), want: "mqtt.unstable", variant: "together"},
+		{name: "all at once, and not back", target: none, steps: steps(away(watchedLanes(false, 180, allAt(50, disconnect(0x8B, "Server shutting down"))...), 130*time.Second, false)), want: "mqtt.unstable", variant: "gone"},
+		{name: "all at once, and back after a while", target: none, steps: steps(away(watchedLanes(false, 180, allAt(50, disconnect(0x8B, "Server shutting down"))...), 20*time.Second, true)), want: "mqtt.unstable", variant: "once_together"},
 		{name: "all at once, one time", target: none, steps: steps(watchedLanes(false, 180, allAt(50, disconnect(0x8B, "Server shutting down"))...)), want: "mqtt.unstable", variant: "once_together"},
 		{name: "one, one time", target: none, steps: steps(watchedLanes(false, 180, drop(3, 70, 64, 4))), want: "mqtt.unstable", variant: "once"},
 		{name: "single ones", target: none, steps: steps(watchedLanes(false, 180, drop(3, 70, 64, 4), drop(1, 99, 97, 1, reset), drop(4, 150, 142, 8))), want: "mqtt.unstable"},
