@@ -115,7 +115,7 @@ func setUpFaults(b *testing.B, path *diagtest.Path) []fault {
 		{Name: "mqtt-to-prompt-ws", Target: diag.TargetInput{URL: promptAs("mqtt")}, Want: "ws.expected", Within: trips(5)},
 		{Name: "tls-to-prompt-ws", Target: diag.TargetInput{URL: promptAs("mqtts"), TLS: trusted}, Want: "tls.plaintext_peer", Within: trips(5)},
 		{Name: "wss-to-prompt-ws", Target: diag.TargetInput{URL: promptAs("wss"), TLS: trusted}, Want: "tls.plaintext_peer", Within: trips(5)},
-		{Name: "mqtt-to-wss", Target: diag.TargetInput{URL: as("mqtt", good.WSS), TLS: trusted}, Want: "tls.required", Within: trips(5)},
+		{Name: "mqtt-to-wss", Target: diag.TargetInput{URL: as("mqtt", strings.TrimSuffix(good.WSS, "/mqtt")), TLS: trusted}, Want: "tls.required", Within: trips(5)},
 		{Name: "ws-to-tls", Target: diag.TargetInput{URL: as("ws", good.MQTTS), TLS: trusted}, Want: "tls.required", Within: trips(5)},
 		{Name: "wss-to-mqtt", Target: diag.TargetInput{URL: as("wss", good.MQTT), TLS: trusted}, Want: "tls.plaintext_peer", Within: trips(5)},
 		{Name: "ws-to-mqtt", Target: diag.TargetInput{URL: as("ws", good.MQTT)}, Want: "ws.raw_mqtt_peer", Within: trips(5)},
