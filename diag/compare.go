@@ -185,7 +185,8 @@ func (c *Comparison) step(b, a *Step, saw, sees map[ProbeID]bool) {
 		c.alone(StepChange{b.Check, b, a}, sees)
 		return
 	}
-	if b.Status != a.Status || b.Summary.Key != a.Summary.Key {
+	changed := b.Status != a.Status || b.Summary.Key != a.Summary.Key
+	if changed {
 		c.Steps = append(c.Steps, StepChange{b.Check, b, a})
 	}
 	was, offered := b.Observation.(*Capabilities)
@@ -193,7 +194,7 @@ func (c *Comparison) step(b, a *Step, saw, sees map[ProbeID]bool) {
 	if offered && offers {
 		c.capabilities(b.Check, was, is)
 	} else {
-		c.facts(b, a)
+		c.facts(b, a, changed)
 	}
 	if b.Status == a.Status && arrived(a) && clearlyLonger(b.Duration, a.Duration) {
 		c.Timings = append(c.Timings, TimingChange{b.Check, b.Duration, a.Duration})
@@ -253,7 +254,8 @@ func (c *Comparison) alone(s StepChange, other map[ProbeID]bool) {
 	}
 }
 
-func (c *Comparison) facts(b, a *Step) {
+// facts compares what two steps saw. Where they came to another end, the word for it is said already.
+func (c *Comparison) facts(b, a *Step, said bool) {
 	find := func(list []Evidence, key EvidenceKey) Evidence {
 		for _, e := range list {
 			if e.Key == key {
@@ -264,7 +266,7 @@ func (c *Comparison) facts(b, a *Step) {
 	}
 	seen := map[EvidenceKey]bool{}
 	for _, e := range slices.Concat(b.Evidence, a.Evidence) {
-		if seen[e.Key] || slices.Contains(volatile, e.Key) || slices.Contains(volatileUnits, e.Unit) {
+		if seen[e.Key] || slices.Contains(volatile, e.Key) || slices.Contains(volatileUnits, e.Unit) || said && e.Key == EvOutcome {
 			continue
 		}
 		seen[e.Key] = true

@@ -14,9 +14,14 @@ func (c ComparePage) sameWords() string {
 	return "compare.same"
 }
 
-// unseen is how much only one of the runs has seen.
+// unseen is how much only one of the runs has seen: as many lines as the page has for it.
 func (c ComparePage) unseen() int {
-	return len(c.Changes.Unseen.Steps) + len(c.Changes.Unseen.Findings)
+	n := 0
+	for _, before := range []bool{true, false} {
+		checks, findings := c.unseenTitles(before)
+		n += len(checks) + len(findings)
+	}
+	return n
 }
 
 // unseenTitles are the checks that only one of the runs made, each once, and the findings of that run.

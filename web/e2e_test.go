@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +31,9 @@ type e2eConfig struct {
 	Modules  string `json:"modules"`
 	// Silent accepts connections and says nothing; Broker wants a password, which is not Password; Open lets anybody in.
 	Silent string `json:"silent"`
+	// Gate leads to Open until somebody posts to Shut.
+	Gate   string `json:"gate"`
+	Shut   string `json:"shut"`
 	Broker string `json:"broker"`
 	Open   string `json:"open"`
 	OpenWS string `json:"open_ws"`
@@ -134,6 +138,45 @@ func TestBrowserFromAddressToSharedReport(t *testing.T) {
 func TestBrowserFindsNothingInTheWay(t *testing.T) {
 	_, _, e2e := startE2E(t)
 	e2e.node(t, "look.mjs")
+}
+
+// A run, the same again, and the same once more with the broker gone: the history says that nothing changed, then what did.
+func TestBrowserSameAsLastTime(t *testing.T) {
+	t.Parallel()
+	_, _, e2e := startE2E(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() { // ends with the listener
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go passOn(conn, strings.TrimPrefix(e2e.Open, "mqtt://"))
+		}
+	}()
+	shut := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { _ = listener.Close() }))
+	t.Cleanup(shut.Close)
+	e2e.Gate, e2e.Shut = "mqtt://"+listener.Addr().String(), shut.URL
+	e2e.node(t, "history.mjs")
+}
+
+// passOn joins a connection with another one, until one of both ends.
+func passOn(conn net.Conn, to string) {
+	defer conn.Close()
+	there, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer there.Close()
+	go func() {
+		defer there.Close()
+		_, _ = io.Copy(there, conn)
+	}()
+	_, _ = io.Copy(conn, there)
 }
 
 // onlyLong skips what takes minutes, or programs of hundreds of megabytes, unless the long tests were asked for.
