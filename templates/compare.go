@@ -145,8 +145,3 @@ func (p Page) certificatePlace(place int) string {
 	}
 	return p.N("compare.cert.above", place)
 }
-
-// alike names the table of what is the same: each region of a page has a name of its own.
-func (c ComparePage) alike(title string, n int) string {
-	return c.T(title) + ": " + c.N("compare.alike", n)
-}
