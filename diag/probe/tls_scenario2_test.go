@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -317,6 +318,34 @@ var furtherTLSScenarios = []tlsCase{
 		}},
 	{name: "TLS and nothing behind it, openssl", root: "mqtt.no_connack", plan: soon(),
 		broken: func(t *testing.T) diag.TargetInput { return opensslServer(t, "-tls1_3") }},
+	{name: "a key exchange that no usual client offers", root: "tls.no_shared_cipher",
+		broken: func(t *testing.T) diag.TargetInput { return opensslServer(t, "-tls1_3", "-groups", "X448") }, check: variant("group")},
+	{name: "every other handshake is ended", root: "tls.handshake_closed",
+		broken: func(t *testing.T) diag.TargetInput {
+			var count atomic.Int32
+			return beforeTLS(t, func(conn net.Conn, backend string) {
+				if count.Add(1)%2 == 1 {
+					io.ReadAtLeast(conn, make([]byte, 64), 5)
+					conn.Close()
+					return
+				}
+				relayTo(backend, conn)
+			})
+		}, check: variant("now_and_then")},
+	{name: "hellos of two packets are refused", root: "tls.handshake_closed",
+		broken: func(t *testing.T) diag.TargetInput { return beforeTLS(t, refuseLarge(false)) }, check: variant("large_hello")},
+	{name: "hellos of two packets are not read", root: "tls.handshake_timeout", plan: soon(),
+		broken: func(t *testing.T) diag.TargetInput { return beforeTLS(t, refuseLarge(true)) }, check: variant("large_hello")},
+	{name: "hellos of two packets are passed on", root: "",
+		broken: func(t *testing.T) diag.TargetInput {
+			return beforeTLS(t, func(conn net.Conn, backend string) { relayTo(backend, conn) })
+		}},
+	{name: "an intermediate that is no authority", root: "tls.wrong_ca",
+		broken: func(t *testing.T) diag.TargetInput {
+			ca := diagtest.NewCA(t, "Root")
+			none := ca.Restricted(t, "Sub CA", func(c *x509.Certificate) { c.IsCA, c.KeyUsage = false, x509.KeyUsageDigitalSignature })
+			return brokerWith(t, ca, none.Issue(t, diagtest.CertOptions{}))
+		}, check: variant("objection")},
 	{name: "server name needed by devices", root: "", plan: deep, also: []diag.Code{"tls.sni_required", "tls.device_incompatible"},
 		broken: func(t *testing.T) diag.TargetInput {
 			ca := diagtest.NewCA(t, "Root")
@@ -490,6 +519,45 @@ func alpnPeer(t *testing.T, name string, otherwise diagtest.Handler) diag.Target
 		io.Copy(behind, conn)
 	})
 	return diag.TargetInput{URL: peer.URL("mqtts"), TLS: diag.TLSInput{CAPEM: ca.PEM}}
+}
+
+// beforeTLS is a broker with TLS behind a peer that may do as it likes with each connection.
+func beforeTLS(t *testing.T, handle func(conn net.Conn, backend string)) diag.TargetInput {
+	t.Helper()
+	ca := diagtest.NewCA(t, "Root")
+	in := brokerWith(t, ca, ca.Issue(t, diagtest.CertOptions{}))
+	backend := strings.TrimPrefix(in.URL, "mqtts://")
+	in.URL = diagtest.Peer(t, func(conn net.Conn) { handle(conn, backend) }).URL("mqtts")
+	return in
+}
+
+// refuseLarge ends connections whose ClientHello does not fit into one packet, or never answers them.
+func refuseLarge(silent bool) func(net.Conn, string) {
+	return func(conn net.Conn, backend string) {
+		head := make([]byte, 5)
+		if _, err := io.ReadFull(conn, head); err != nil {
+			return
+		}
+		body := make([]byte, int(head[3])<<8|int(head[4]))
+		switch _, err := io.ReadFull(conn, body); {
+		case err != nil:
+		case len(body) <= 1000:
+			behind, err := net.Dial("tcp", backend)
+			if err != nil {
+				return
+			}
+			behind.Write(append(head, body...))
+			go func() {
+				io.Copy(conn, behind)
+				conn.Close()
+			}()
+			io.Copy(behind, conn)
+			behind.Close()
+		case silent:
+			io.Copy(io.Discard, conn)
+		}
+		conn.Close()
+	}
 }
 
 // opensslServer starts openssl's own server, which speaks TLS and nothing behind it.

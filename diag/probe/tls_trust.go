@@ -97,6 +97,10 @@ func (t *trust) judge(name string) *diag.TrustFact {
 		f.Path = fingerprints(top)
 		if last := top[len(top)-1]; !bytes.Equal(last.RawSubject, last.RawIssuer) {
 			f.MissingName = printable(last.Issuer.String(), 300)
+			if c, ok := t.noAuthority(last); ok {
+				f.MissingName, f.Objection = "", printable("x509: "+c.Subject.String()+" signed "+last.Subject.String()+
+					" and is no authority (basicConstraints CA:FALSE)", 300)
+			}
 		}
 		return f
 	}
@@ -153,6 +157,26 @@ func (t *trust) climb(so []*x509.Certificate, paths *[]path) {
 			t.climb(append(slices.Clone(so), c), paths)
 		}
 	}
+}
+
+// noAuthority is a served certificate that signed another without the right to, and that leads to an authority of the client.
+func (t *trust) noAuthority(child *x509.Certificate) (*x509.Certificate, bool) {
+	for _, c := range slices.Concat(t.served[1:], t.extra) {
+		if !bytes.Equal(c.RawSubject, child.RawIssuer) || c.Equal(child) || t.links(child, c) {
+			continue
+		}
+		if t.checks++; t.checks > maxSigChecks || !signedBy(child, c) {
+			continue
+		}
+		known := slices.ContainsFunc(t.given, func(g *x509.Certificate) bool { return t.links(c, g) })
+		if len(t.given) == 0 {
+			_, known = t.systemRoot(c)
+		}
+		if known {
+			return c, true
+		}
+	}
+	return nil, false
 }
 
 // top is the longest way up that was served.

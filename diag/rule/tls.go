@@ -14,6 +14,7 @@ const (
 	checkNoClientCert diag.ProbeID = "tls.no_client_cert"
 	checkTLSVersions  diag.ProbeID = "tls.versions"
 	checkCiphers      diag.ProbeID = "tls.ciphers"
+	checkTLSAgain     diag.ProbeID = "tls.again"
 	checkNoSNI        diag.ProbeID = "tls.without_sni"
 	checkNames        diag.ProbeID = "tls.names"
 	checkALPN         diag.ProbeID = "tls.alpn"
@@ -134,24 +135,24 @@ var tlsRules = []diag.Rule{
 		When:       clientCertRejected},
 	{Code: "tls.version_unsupported", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 8996", "RFC 8446 4.2.1", "RFC 8446 6.2"},
-		Awaits:     []diag.ProbeID{checkTLS, checkTLSVersions},
+		Awaits:     []diag.ProbeID{checkTLS, checkTLSAgain, checkTLSVersions},
 		LookAlikes: []diag.Code{"tls.no_shared_cipher", "tls.handshake_closed", "tls.plaintext_peer"},
 		Hides:      []diag.Code{"tls.handshake_closed", "tls.no_shared_cipher", "tcp.closed_on_accept", "tcp.wrong_port"},
 		When:       versionUnsupportedTLS},
 	{Code: "tls.no_shared_cipher", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 8446 4.1.1", "RFC 5246 7.2.2"},
-		Awaits:     []diag.ProbeID{checkTLS, checkTLSVersions, checkCiphers, checkNoSNI, checkNames},
+		Awaits:     []diag.ProbeID{checkTLS, checkTLSAgain, checkTLSVersions, checkCiphers, checkNoSNI, checkNames},
 		LookAlikes: []diag.Code{"tls.version_unsupported", "tls.handshake_closed", "tls.sni_required"},
 		Hides:      []diag.Code{"tls.handshake_closed", "tcp.closed_on_accept", "tcp.wrong_port"},
 		When:       noSharedCipher},
 	{Code: "tls.sni_required", Severity: diag.SeverityInfo,
 		Sources:    []string{"RFC 6066 3"},
-		Awaits:     []diag.ProbeID{checkTLS, checkNoSNI, checkNames},
+		Awaits:     []diag.ProbeID{checkTLS, checkTLSAgain, checkNoSNI, checkNames},
 		LookAlikes: []diag.Code{"tls.hostname_mismatch", "tls.no_shared_cipher", "tls.handshake_closed"},
 		When:       sniRequired},
 	{Code: "tls.alpn_required", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 7301 3.2"},
-		Awaits:     []diag.ProbeID{checkTLS, checkALPN, checkMQTT},
+		Awaits:     []diag.ProbeID{checkTLS, checkTLSAgain, checkALPN, checkMQTT},
 		LookAlikes: []diag.Code{"mqtt.no_connack", "mqtt.closed_without_connack", "ws.expected", "mqtt.not_mqtt", "tls.handshake_closed"},
 		Hides: []diag.Code{"tls.handshake_closed", "tls.no_shared_cipher", "mqtt.no_connack", "mqtt.closed_without_connack", "mqtt.not_mqtt",
 			"ws.expected", "tcp.wrong_port", "tcp.closed_on_accept"},
@@ -163,7 +164,7 @@ var tlsRules = []diag.Rule{
 		When:       handshakeTimeout},
 	{Code: "tls.handshake_closed", Severity: diag.SeverityCritical,
 		Sources: []string{"RFC 8446 6"},
-		Awaits: []diag.ProbeID{checkTLS, checkTransports, checkListen, checkQuestions, checkTLSVersions, checkCiphers, checkNoSNI, checkNames, checkALPN,
+		Awaits: []diag.ProbeID{checkTLS, checkTLSAgain, checkTransports, checkListen, checkQuestions, checkTLSVersions, checkCiphers, checkNoSNI, checkNames, checkALPN,
 			checkNoClientCert},
 		LookAlikes: []diag.Code{"tls.plaintext_peer", "tls.client_cert_required", "tls.version_unsupported", "tls.no_shared_cipher",
 			"tls.sni_required", "tls.handshake_timeout", "tcp.closed_on_accept", "mqtt.not_mqtt"},

@@ -8,8 +8,27 @@ import (
 	"mqttdoctor/diag"
 )
 
-// failedTLS is the asked handshake where all of them failed inside TLS or at its door; the verdict says what else.
+// failedTLS is the asked handshake where all of them failed inside TLS or at its door, and would again; the verdict says what
+// else.
 func failedTLS(v *diag.View) (diag.Sight[*diag.TLSHandshake], diag.Verdict, bool) {
+	s, no, ok := failedAtFirst(v)
+	if ok {
+		if again, works := completedAgain(v, diag.PurposeRetry); works {
+			return s, diag.Excluded(diag.N("because.passed_the_second_time", "address", again.Seen.Address)), false
+		}
+	}
+	return s, no, ok
+}
+
+// completedAgain is a handshake that was completed when it was made once more after one that the peer had ended.
+func completedAgain(v *diag.View, purpose diag.Purpose) (diag.Sight[*diag.Attempt], bool) {
+	return first(diag.SeenBy[*diag.Attempt](v, checkTLSAgain), func(a *diag.Attempt) bool {
+		return a.Purpose == purpose && a.TLS != nil && a.TLS.Outcome == diag.OutcomeOK
+	})
+}
+
+// failedAtFirst is the asked handshake where all of them failed inside TLS or at its door, as far as they were made once.
+func failedAtFirst(v *diag.View) (diag.Sight[*diag.TLSHandshake], diag.Verdict, bool) {
 	none := diag.Sight[*diag.TLSHandshake]{}
 	seen := askedHandshakes(v)
 	if !v.Target.Scheme.UsesTLS() || len(seen) == 0 {
@@ -102,6 +121,29 @@ func suitesTaken(v *diag.View, h *diag.TLSHandshake) (taken, shared []string) {
 	return taken, shared
 }
 
+// takenTLS are the hand-made hellos of current versions that were answered by a ServerHello.
+func takenTLS(v *diag.View) []diag.Sight[*diag.TLSHello] {
+	return slices.DeleteFunc(hellos(v, checkTLSVersions), func(s diag.Sight[*diag.TLSHello]) bool {
+		return s.Seen.Outcome != diag.OutcomeOK || s.Seen.Version != "TLS 1.2" && s.Seen.Version != "TLS 1.3"
+	})
+}
+
+// usualGroups are the groups of key exchange that current clients offer.
+var usualGroups = []string{"", "x25519", "secp256r1", "secp384r1", "secp521r1", "X25519MLKEM768"}
+
+// strangeGroup is the group that a server chose where every hello that it took made it choose one that current clients do not
+// offer; empty where it takes a usual one.
+func strangeGroup(v *diag.View) string {
+	group := ""
+	for _, s := range takenTLS(v) {
+		if slices.Contains(usualGroups, s.Seen.Group) {
+			return ""
+		}
+		group = s.Seen.Group
+	}
+	return group
+}
+
 func noSharedCipher(v *diag.View) diag.Verdict {
 	s, no, ok := failedTLS(v)
 	if !ok {
@@ -120,6 +162,13 @@ func noSharedCipher(v *diag.View) diag.Verdict {
 	f := tlsFailure(s)
 	f.Args["suites"] = strings.Join(taken, ", ")
 	switch {
+	case len(shared) > 0 && h.Alert != nil && slices.Contains([]uint8{40, 47, 71}, h.Alert.Number) && len(takenTLS(v)) > 0:
+		// A hello that offers more groups and kinds of signatures than current clients do is taken.
+		f.Variant, f.Confidence = "signature", diag.Likely
+		if group := strangeGroup(v); group != "" {
+			f.Variant, f.Confidence, f.Args["algorithm"] = "group", diag.Certain, group
+		}
+		return diag.Holds(f)
 	case len(shared) > 0:
 		return diag.Excluded(diag.N("because.suite_shared", "suites", strings.Join(shared, ", ")))
 	case len(taken) > 0:
@@ -249,6 +298,9 @@ func alpnRequired(v *diag.View) diag.Verdict {
 	if c, ok := askedConnect(v); ok && c.Seen.Answered() {
 		return diag.Excluded(diag.N("because.connack_came"))
 	}
+	if again, works := completedAgain(v, diag.PurposeRetry); works {
+		return diag.Excluded(diag.N("because.passed_the_second_time", "address", again.Seen.Address))
+	}
 	refused := s.Seen.Alert != nil && s.Seen.Alert.Number == 120 // no_application_protocol (RFC 7301 3.2)
 	tried := diag.SeenBy[*diag.Attempt](v, checkALPN)
 	found, ok := best(tried, (*diag.Attempt).Accepted, (*diag.Attempt).SpeaksMQTT)
@@ -290,11 +342,13 @@ func handshakeTimeout(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.no_tls_there"))
 	}
 	again, passes := passedAgain(v, checkTLS)
-	if a, works := first(attempts(v, diag.PurposeSmallSegments, diag.PurposeSmallHello), func(a *diag.Attempt) bool {
-		return a.TLS != nil && a.TLS.Outcome == diag.OutcomeOK
-	}); works && !passes {
+	completed := func(purpose diag.Purpose) (diag.Sight[*diag.Attempt], bool) {
+		return first(attempts(v, purpose), func(a *diag.Attempt) bool { return a.TLS != nil && a.TLS.Outcome == diag.OutcomeOK })
+	}
+	if a, works := completed(diag.PurposeSmallSegments); works && !passes {
 		return diag.Excluded(diag.N("because.small_packets_pass", "value", a.Seen.Label))
 	}
+	small, fits := completed(diag.PurposeSmallHello)
 	f := tlsFailure(s)
 	f.Args["limit"] = seconds(v.Options.Timeout)
 	switch {
@@ -303,6 +357,10 @@ func handshakeTimeout(v *diag.View) diag.Verdict {
 	case passes:
 		f.Variant, f.Confidence, f.Readings = "once", diag.Likely, []diag.Code{"net.packet_loss"}
 		f.Evidence = append(slices.Clone(f.Evidence), again.Step.Evidence...)
+	case fits:
+		// Cut into smaller packets the usual hello hangs too: it is not the path that minds its size.
+		f.Variant, f.Confidence = "large_hello", diag.Likely
+		f.Evidence = append(slices.Clone(f.Evidence), small.Step.Evidence...)
 	case s.Seen.ServerHello:
 		f.Variant = "midway"
 	case len(s.Seen.First) > 0:
@@ -313,7 +371,7 @@ func handshakeTimeout(v *diag.View) diag.Verdict {
 
 // handshakeClosed is what remains where the peer ended the handshake and nothing says why.
 func handshakeClosed(v *diag.View) diag.Verdict {
-	s, no, ok := failedTLS(v)
+	s, no, ok := failedAtFirst(v)
 	if !ok {
 		return no
 	}
@@ -334,7 +392,15 @@ func handshakeClosed(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.broker_in_other_transport", "transport", string(a.Seen.Transport)))
 	}
 	f := tlsFailure(s)
+	again, passes := completedAgain(v, diag.PurposeRetry)
+	small, fits := completedAgain(v, diag.PurposeSmallHello)
 	switch {
+	case passes:
+		f.Variant = "now_and_then"
+		f.Evidence = append(slices.Clone(f.Evidence), again.Step.Evidence...)
+	case fits:
+		f.Variant, f.Confidence = "large_hello", diag.Likely
+		f.Evidence = append(slices.Clone(f.Evidence), small.Step.Evidence...)
 	case h.Alert != nil: // the plain text says it
 	case h.Outcome == diag.OutcomeMalformed:
 		f.Variant = "client" // it is the client that could not go on

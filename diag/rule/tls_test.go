@@ -91,6 +91,16 @@ func taken(version string, ok bool) diag.Step {
 	return step("tls.versions", version, o)
 }
 
+// again is the failed handshake made once more.
+func again(outcome diag.Outcome) diag.Step {
+	return step("tls.again", "again", &diag.Attempt{Purpose: diag.PurposeRetry, Label: "again", Address: broker, Transport: diag.SchemeMQTTS,
+		TLS: &diag.TLSHandshake{Address: broker, Outcome: outcome}})
+}
+
+// bare is a handshake without a server name that was completed.
+var bare = step("tls.without_sni", "", &diag.Attempt{Purpose: diag.PurposeNoSNI, Address: broker, Transport: diag.SchemeMQTTS,
+	TLS: &diag.TLSHandshake{Address: broker, Outcome: diag.OutcomeOK}})
+
 func alert(number uint8, name string) *diag.TLSAlert {
 	return &diag.TLSAlert{Number: number, Name: name}
 }
@@ -292,10 +302,20 @@ var tlsRuleCases = []tlsRuleCase{
 			taken("TLS 1.2", true), taken("TLS 1.3", false),
 			step("tls.ciphers", "DHE", &diag.TLSHello{Label: "DHE", Outcome: diag.OutcomeOK, Suites: []string{"TLS_DHE_RSA_WITH_AES_256_GCM_SHA384"}})},
 		ruledOut: []diag.Code{"tls.version_unsupported", "tls.handshake_closed"}},
-	{name: "handshake failure although a suite is shared", root: "tls.handshake_closed",
+	{name: "handshake failure although a suite is shared", root: "tls.no_shared_cipher", confidence: diag.Likely,
 		steps: []diag.Step{failed(diag.OutcomeRefused, func(h *diag.TLSHandshake) { h.ServerHello, h.Alert = true, alert(40, "handshake_failure") }),
 			taken("TLS 1.2", true),
 			step("tls.ciphers", "ECDHE", &diag.TLSHello{Label: "ECDHE", Outcome: diag.OutcomeOK, Suites: []string{"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"}})}},
+	{name: "handshake failure for want of a group of key exchange", root: "tls.no_shared_cipher", confidence: diag.Certain,
+		steps: []diag.Step{failed(diag.OutcomeRefused, func(h *diag.TLSHandshake) {
+			h.ServerHello, h.Alert, h.OfferedSuites = true, alert(40, "handshake_failure"), []string{"TLS_AES_128_GCM_SHA256"}
+		}), step("tls.versions", "TLS 1.3", &diag.TLSHello{Label: "TLS 1.3", Address: broker, Outcome: diag.OutcomeOK, Version: "TLS 1.3", Group: "x448"}),
+			step("tls.ciphers", "TLS 1.3", &diag.TLSHello{Label: "TLS 1.3", Outcome: diag.OutcomeOK, Suites: []string{"TLS_AES_128_GCM_SHA256"}})}},
+	{name: "ended once, and completed when repeated", root: "tls.handshake_closed", confidence: diag.Certain,
+		steps:    []diag.Step{failed(diag.OutcomeReset, nil), again(diag.OutcomeOK), bare, taken("TLS 1.0", true), taken("TLS 1.2", false)},
+		ruledOut: []diag.Code{"tls.sni_required", "tls.version_unsupported"}},
+	{name: "ended each time, and completed without a name", root: "tls.sni_required", severity: diag.SeverityCritical, confidence: diag.Likely,
+		steps: []diag.Step{failed(diag.OutcomeReset, nil), again(diag.OutcomeReset), bare}},
 	{name: "unrecognized name", root: "tls.sni_required", severity: diag.SeverityCritical,
 		steps: []diag.Step{failed(diag.OutcomeRefused, func(h *diag.TLSHandshake) { h.ServerHello, h.Alert = true, alert(112, "unrecognized_name") })}},
 	{name: "silent in the handshake", root: "tls.handshake_timeout",
