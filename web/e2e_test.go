@@ -229,6 +229,12 @@ func TestBrowserAttachesPackets(t *testing.T) {
 	e2e.node(t, "attach.mjs")
 }
 
+// What the console can find out about a direct connection that fails, and the ways to a diagnosis and back.
+func TestBrowserExplainsDirectFailures(t *testing.T) {
+	_, _, e2e := startE2E(t)
+	e2e.node(t, "direct.mjs")
+}
+
 // What broken brokers, and targets that the policy refuses, do to the console.
 func TestBrowserWithBrokenBrokers(t *testing.T) {
 	c := testConfig(t)
