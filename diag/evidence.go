@@ -89,6 +89,7 @@ const (
 	EvWSOffered     EvidenceKey = "ws.offered"
 	EvWSSubprotocol EvidenceKey = "ws.subprotocol"
 	EvWSClose       EvidenceKey = "ws.close"
+	EvBusyLasted    EvidenceKey = "mqtt.busy_lasted"
 	EvOnePerLogin   EvidenceKey = "mqtt.one_per_login"
 	EvHTTPStatus    EvidenceKey = "http.status"
 	EvHTTPServer    EvidenceKey = "http.server"

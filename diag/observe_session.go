@@ -23,6 +23,8 @@ type SessionWatch struct {
 	// OnePerLogin tells that a second session of ours, with the same login and another client id, ended this one: the broker
 	// tells its clients apart by their user name or certificate.
 	OnePerLogin bool `json:"one_per_login,omitempty"`
+	// Busy is how long a further session lasted that pinged all the while, after this one had ended; 0: none was held.
+	Busy time.Duration `json:"busy,omitempty"`
 }
 
 // Kind names the type in stored runs.
@@ -30,6 +32,10 @@ func (*SessionWatch) Kind() string { return "mqtt.session" }
 
 // Ended tells whether the broker, or something between, ended the session.
 func (s *SessionWatch) Ended() bool { return s.Outcome == OutcomeRefused || s.Outcome.Ended() }
+
+// OnlyQuiet tells that a session with traffic outlived this one, which had none, by half its age at least: it is the quiet that
+// ends sessions.
+func (s *SessionWatch) OnlyQuiet() bool { return s.Idle && s.Ended() && 2*s.Busy > 3*s.Lasted }
 
 // Facts lists what was seen.
 func (s *SessionWatch) Facts() []Evidence {
@@ -44,6 +50,7 @@ func (s *SessionWatch) Facts() []Evidence {
 	f.add(EvReasonString, s.ReasonString)
 	f.ms(EvDuration, s.Lasted)
 	f.add(EvError, s.Error)
+	f.ms(EvBusyLasted, s.Busy)
 	if s.OnePerLogin {
 		f.add(EvOnePerLogin, "true")
 	}

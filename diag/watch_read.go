@@ -51,7 +51,7 @@ type Lifetime struct {
 // How far drops of one cause may lie apart. Timers of brokers and balancers tick in seconds, and a close takes its round trip.
 const (
 	sameMoment   = 750 * time.Millisecond // either side
-	leastQuiet   = 2500 * time.Millisecond
+	leastQuiet   = 1500 * time.Millisecond
 	timerSlack   = 1500 * time.Millisecond
 	timerPercent = 5
 )

@@ -145,25 +145,8 @@ func newSysReader(s mqttwire.Session, base diag.BrokerHealth, every time.Duratio
 			r.take(m)
 		}
 	})
-	if every > 0 {
-		r.group.Go(func() { r.keepAlive(every) })
-	}
+	r.group.Go(func() { keepAlive(r, every) })
 	return r
-}
-
-func (r *sysReader) keepAlive(every time.Duration) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-r.Done():
-			return
-		case <-ticker.C:
-			ctx, cancel := context.WithTimeout(context.Background(), every)
-			_, _ = r.Ping(ctx)
-			cancel()
-		}
-	}
 }
 
 // subscribe asks for the topics and waits for what comes at once.

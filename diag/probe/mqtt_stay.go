@@ -70,7 +70,7 @@ var mqttStayOther = diag.Probe{
 				return attemptResult(a)
 			}
 			o := watchSession(ctx, env, x, min(env.Options.Timeout, 2*lasted+time.Second))
-			o.Idle = true
+			o.Idle = idleFor(x, o.Lasted)
 			if login && o.Ended() && time.Since(begun) < stayAgainFor && ctx.Err() == nil {
 				// A connection of ours with this login may have come meanwhile.
 				leave(ctx, x)
@@ -84,6 +84,9 @@ var mqttStayOther = diag.Probe{
 				o.OnePerLogin = secondEnds(ctx, env, x)
 			}
 			leave(ctx, x)
+			if o.Ended() && o.Lasted >= leastIdleLimit {
+				o.Busy = holdBusy(ctx, env, main, 2*o.Lasted+time.Second)
+			}
 			return watchResult(o)
 		}
 	},
@@ -92,6 +95,24 @@ var mqttStayOther = diag.Probe{
 // stayAgainFor is how long a session that ends is made again, where another one of ours may be what ends it. They are few, and
 // come within about a second.
 const stayAgainFor = 1500 * time.Millisecond
+
+// leastIdleLimit is the shortest age at which the end of a session may be a time-out for silence, and not a kick.
+const leastIdleLimit = 900 * time.Millisecond
+
+// holdBusy holds a session that pings four times a second, for d at most, and tells how long it lasted; 0: there was none.
+func holdBusy(ctx context.Context, env *diag.Env, like *exchange, d time.Duration) time.Duration {
+	_, x := another(ctx, env, like, diag.PurposeOtherClientID, "busy")
+	if x == nil {
+		return 0
+	}
+	defer leave(ctx, x)
+	for !x.ended() && time.Since(x.since) < d && pauseFor(ctx, 250*time.Millisecond) {
+		asking, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+		_, _ = x.Ping(asking)
+		cancel()
+	}
+	return watchSession(ctx, env, x, 0).Lasted
+}
 
 // secondEnds tells whether a second session with the same login ends one that lasted by itself. Where it does, our own
 // connections beside the asked one were what ended that.
@@ -137,10 +158,13 @@ var mqttHoldID = diag.Probe{
 		x := newExchange(l.Session, a.MQTT)
 		defer leave(ctx, x)
 		o := watchSession(ctx, env, x, 2*env.Options.Timeout)
-		o.Idle = true
+		o.Idle = idleFor(x, o.Lasted)
 		return watchResult(o)
 	},
 }
+
+// idleFor tells whether nothing of ours goes over an untouched session for so long: its keep alive asks for no ping until then.
+func idleFor(x *exchange, d time.Duration) bool { return beat(x.connect) == 0 || beat(x.connect) > d }
 
 // leave ends a session in order.
 func leave(ctx context.Context, x *exchange) {

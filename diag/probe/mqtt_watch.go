@@ -45,10 +45,13 @@ var mqttWatch = diag.Probe{
 	},
 }
 
-// endsAtOnce tells whether sessions were seen to end soon after they began, whatever their client id: there is nothing to hold.
+// endsAtOnce tells whether sessions were seen to end soon after they began, whatever their client id and however busy: there is
+// nothing to hold.
 func endsAtOnce(v *diag.View) bool {
 	ends := func(check diag.ProbeID) bool {
-		return slices.ContainsFunc(diag.SeenBy[*diag.SessionWatch](v, check), func(s diag.Sight[*diag.SessionWatch]) bool { return s.Seen.Ended() })
+		return slices.ContainsFunc(diag.SeenBy[*diag.SessionWatch](v, check), func(s diag.Sight[*diag.SessionWatch]) bool {
+			return s.Seen.Ended() && !s.Seen.OnlyQuiet()
+		})
 	}
 	return ends(checkStay) && ends(checkStayOther)
 }

@@ -53,6 +53,10 @@ func idleAfter(after time.Duration) func(*testing.T, diag.Report) {
 	}
 }
 
+func mosquittoAlone(t testing.TB) string {
+	return diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt"}}).MQTT
+}
+
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	keepAlive := func(s int) diag.TargetInput { return diag.TargetInput{KeepaliveS: &s} }
@@ -63,6 +67,15 @@ func TestWatch(t *testing.T) {
 	scenarios := []scenario{
 		{name: "idle, closed", peer: behind(diagtest.FlowLimits{Idle: 4500 * time.Millisecond}), plan: watching(16 * time.Second), in: keepAlive(60),
 			want: "mqtt.idle_disconnect", suggest: suggest("4"), check: idleAfter(4500 * time.Millisecond)},
+		{name: "idle for two seconds, a complaint of drops", peer: behind(diagtest.FlowLimits{Idle: 2 * time.Second}), in: keepAlive(60),
+			plan: diag.PlanInput{Symptom: "drops", WatchS: new(12), TimeoutS: seconds(3)}, want: "mqtt.idle_disconnect"},
+		{name: "idle for two seconds, no watch", peer: behind(diagtest.FlowLimits{Idle: 2 * time.Second}), in: keepAlive(60),
+			plan: diag.PlanInput{Symptom: "drops", TimeoutS: seconds(3)}, want: "mqtt.idle_disconnect", variant: "soon"},
+		{name: "young age, no watch", peer: behind(diagtest.FlowLimits{Lifetime: 1500 * time.Millisecond}), in: keepAlive(60),
+			plan: diag.PlanInput{Symptom: "drops", TimeoutS: seconds(3)}, want: "mqtt.kicked_after_connect"},
+		{name: "a keep alive of a second, a complaint of drops", peer: scripted(diagtest.Script{}), in: keepAlive(1),
+			plan: diag.PlanInput{Symptom: "drops", TimeoutS: seconds(5)}},
+		{name: "a keep alive of a second, a complaint of loss", peer: mosquittoAlone, in: keepAlive(1), plan: lostPlan},
 		{name: "idle, reset", peer: behind(diagtest.FlowLimits{Idle: 4500 * time.Millisecond, End: diagtest.FlowRST}), plan: watching(16 * time.Second), in: keepAlive(0),
 			want: "mqtt.idle_disconnect", suggest: suggest("4"), check: idleAfter(4500 * time.Millisecond)},
 		{name: "idle, and nobody answers from then on", peer: behind(diagtest.FlowLimits{Idle: 4500 * time.Millisecond, End: diagtest.FlowForget}), plan: watching(14 * time.Second),

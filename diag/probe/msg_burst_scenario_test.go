@@ -290,9 +290,6 @@ func TestSmallWindows(t *testing.T) {
 		return scripted(diagtest.Script{Properties: func(p *v5.Properties) { p.ReceiveMaximum = &n }})
 	}
 	tooMany := overRate(15, 1, diagtest.PublishAnswer{Action: diagtest.Close, Code: 0x93})
-	mosquitto := func(t testing.TB) string {
-		return diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt"}}).MQTT
-	}
 	old := diag.TargetInput{Protocol: "3.1.1"}
 	runScenarios(t, []scenario{
 		{name: "announced", peer: window(2), plan: lostPlan, info: []diag.Code{"msg.inflight_limited"}, check: wholeBurst},
@@ -303,8 +300,8 @@ func TestSmallWindows(t *testing.T) {
 			}
 		}},
 		// mosquitto 2.0.11 acknowledges more than 20 messages of QoS 2 at once, and drops them: of note to who uses QoS 2.
-		{name: "QoS 2 beyond the window of mosquitto", peer: mosquitto, in: old, plan: atQoS(lostPlan, 2), info: []diag.Code{"msg.inflight_limited"}, check: wholeBurst},
-		{name: "QoS 2 beyond the window of mosquitto, and messages are missed", peer: mosquitto, in: withQoS(old, 2), plan: atQoS(lostPlan, 2),
+		{name: "QoS 2 beyond the window of mosquitto", peer: mosquittoAlone, in: old, plan: atQoS(lostPlan, 2), info: []diag.Code{"msg.inflight_limited"}, check: wholeBurst},
+		{name: "QoS 2 beyond the window of mosquitto, and messages are missed", peer: mosquittoAlone, in: withQoS(old, 2), plan: atQoS(lostPlan, 2),
 			want: "msg.inflight_limited", variant: "dropped", attention: true, check: wholeBurst},
 		{name: "smaller than announced", peer: tooMany, in: diag.TargetInput{Protocol: "5"}, plan: lostPlan, want: "msg.inflight_limited", variant: "exceeded", attention: true},
 	})

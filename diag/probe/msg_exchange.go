@@ -72,7 +72,8 @@ func (x *exchange) remembered(topic string) []testMessage {
 func newExchange(s mqttwire.Session, o *diag.MQTTConnect) *exchange {
 	x := &exchange{Session: s, version: o.Version, address: o.Address, connect: o, since: time.Now(), maxQoS: maximumQoS(o), sent: make(chan struct{}),
 		received: map[string][]mqttwire.Received{}, arrived: make(chan struct{}), granted: map[string]byte{}}
-	go x.collect() // ends with the session, which the stash closes
+	go x.collect() // both end with the session, which the stash closes
+	go keepAlive(s, beat(o))
 	return x
 }
 

@@ -225,35 +225,8 @@ func (p *pair) dial(ctx context.Context, env *diag.Env, side diag.Side) (*diag.A
 			p.mu.Unlock()
 		}
 	})
-	if every := beat(a.MQTT); every > 0 {
-		e.group.Go(func() { e.keepAlive(every) })
-	}
+	e.group.Go(func() { keepAlive(e, beat(a.MQTT)) })
 	return a, e
-}
-
-// beat is how often an idle client pings: three times in its keep alive, where the server's own overrides ours
-// (MQTT 5.0 3.2.2.3.14).
-func beat(o *diag.MQTTConnect) time.Duration {
-	s := o.KeepAliveS
-	if o.Props != nil && o.Props.ServerKeepAliveS != nil {
-		s = int(*o.Props.ServerKeepAliveS)
-	}
-	return time.Duration(s) * time.Second / 3
-}
-
-func (e *pairEnd) keepAlive(every time.Duration) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-e.Done():
-			return
-		case <-ticker.C:
-			ctx, cancel := context.WithTimeout(context.Background(), every)
-			_, _ = e.Ping(ctx) // who measures notices an end by itself
-			cancel()
-		}
-	}
 }
 
 func ended(s mqttwire.Session) bool {

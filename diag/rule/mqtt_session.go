@@ -171,6 +171,8 @@ func kickedAfterConnect(v *diag.View) diag.Verdict {
 		return diag.Open()
 	case !other[0].Seen.Ended():
 		return diag.Excluded(diag.N("because.other_session_lasts", "duration", diag.FormatMS(other[0].Seen.Lasted)+" ms"))
+	case other[0].Seen.OnlyQuiet():
+		return diag.Excluded(diag.N("because.busy_session_lasts", "duration", diag.FormatSpan(other[0].Seen.Busy)))
 	}
 	f := sessionFinding(other[0]) // that one was idle: nothing that we sent is to blame
 	f.Evidence = append(slices.Clone(f.Evidence), stay[0].Step.Evidence...)

@@ -16,7 +16,7 @@ const checkWatch = diag.ProbeID("mqtt.watch")
 var watchRules = []diag.Rule{
 	{Code: "mqtt.idle_disconnect", Severity: diag.SeverityCritical,
 		Sources:    []string{"[MQTT-3.1.2-22]", "MQTT 5.0 3.1.2.10"},
-		Awaits:     []diag.ProbeID{checkWatch},
+		Awaits:     []diag.ProbeID{checkWatch, checkStayOther},
 		LookAlikes: []diag.Code{"mqtt.lifetime_limit", "mqtt.unstable", "mqtt.client_id_conflict", "mqtt.ping_unanswered", "mqtt.kicked_after_connect"},
 		When:       idleDisconnect},
 	{Code: "mqtt.lifetime_limit", Severity: diag.SeverityCritical,
@@ -60,7 +60,7 @@ func idleDisconnect(v *diag.View) diag.Verdict {
 	s, r, ok := watchedFor(v)
 	switch {
 	case !ok:
-		return diag.Open()
+		return idleSoon(v)
 	case r.Idle == nil && s.Seen.DropCount == 0:
 		return diag.Excluded(diag.N("because.nothing_dropped", "duration", diag.FormatSpan(s.Seen.Watched)))
 	case r.Idle == nil:
@@ -95,6 +95,19 @@ func idleDisconnect(v *diag.View) diag.Verdict {
 	case saysKeepAlive(s.Seen, l.Drops):
 		f.Variant = "by_broker"
 	}
+	return diag.Holds(f)
+}
+
+// idleSoon judges without a watch: two sessions that stayed quiet ended, one after the other, and one that pinged outlived them.
+func idleSoon(v *diag.View) diag.Verdict {
+	s, ok := first(diag.SeenBy[*diag.SessionWatch](v, checkStayOther), (*diag.SessionWatch).OnlyQuiet)
+	if !ok {
+		return diag.Open()
+	}
+	f := sessionFinding(s)
+	f.Variant, f.Confidence = "soon", diag.Likely
+	f.Args["duration"], f.Args["good"] = diag.FormatSpan(s.Seen.Lasted), "0.25 s"
+	f.Args["suggested"] = strconv.Itoa(int(max(s.Seen.Lasted*2/3, time.Second) / time.Second))
 	return diag.Holds(f)
 }
 
