@@ -18,6 +18,7 @@ type badAddress struct {
 	address  string
 	step     string
 	evidence []diag.Evidence
+	login    bool // all that is wrong there is that the login is refused
 }
 
 // byAddress splits the asked addresses into those that work, as far as each was tried, and those that failed on the peer's
@@ -31,7 +32,7 @@ func byAddress(v *diag.View) (good []string, bad []badAddress, notAsked bool) {
 	fails := func(s diag.Step, address string) {
 		notGood(address)
 		if !slices.ContainsFunc(bad, func(b badAddress) bool { return b.address == address }) {
-			bad = append(bad, badAddress{address, s.ID, s.Evidence})
+			bad = append(bad, badAddress{address: address, step: s.ID, evidence: s.Evidence})
 		}
 	}
 	for _, s := range diag.SeenBy[*diag.TCPConnect](v, checkTCP) {
@@ -68,6 +69,9 @@ func byAddress(v *diag.View) (good []string, bad []badAddress, notAsked bool) {
 	for _, s := range attempts(v, diag.PurposeOtherAddress) {
 		if a := s.Seen; accepted(v) && a.TCP != nil && a.TCP.Outcome == diag.OutcomeOK && notABroker(v, a) {
 			fails(s.Step, a.Address)
+		} else if accepted(v) && refusesLoginOfOthers(v, a) {
+			notGood(a.Address)
+			bad = append(bad, badAddress{address: a.Address, step: s.Step.ID, evidence: s.Step.Evidence, login: true})
 		}
 	}
 	if c, ok := askedConnect(v); ok && !c.Seen.Accepted() && !acceptsAnything(v, c.Seen.Address) && (works || !c.Seen.Answered()) {
@@ -109,14 +113,32 @@ func notABroker(v *diag.View, a *diag.Attempt) bool {
 	return true
 }
 
+// refusesLoginOfOthers tells whether a broker refuses a login that goes elsewhere with a temporary client id and beside other
+// sessions, as it went there: so neither the id nor a limit on sessions is why.
+func refusesLoginOfOthers(v *diag.View, a *diag.Attempt) bool {
+	if a.MQTT == nil || !a.MQTT.Credentials || !loginRefused(a.MQTT) {
+		return false
+	}
+	_, elsewhere := first(attempts(v), func(b *diag.Attempt) bool {
+		return b.Accepted() && b.MQTT.Credentials && b.Address != a.Address && b.Purpose != diag.PurposeOtherAddress
+	})
+	return elsewhere
+}
+
 // addressFinding names the bad addresses and the good ones.
 func addressFinding(good []string, bad []badAddress) diag.Finding {
 	var names []string
+	login := true
 	for _, b := range bad {
 		names = append(names, b.address)
+		login = login && b.login
 	}
-	return diag.Finding{Step: bad[0].step, Evidence: bad[0].evidence,
+	f := diag.Finding{Step: bad[0].step, Evidence: bad[0].evidence,
 		Args: diag.Args{"good": strings.Join(good, ", "), "bad": strings.Join(names, ", ")}}
+	if login {
+		f.Variant = "login"
+	}
+	return f
 }
 
 // saidOfOneAddress are the causes that are none of their own where the asked CONNECT met a dead address beside a good one. What
@@ -162,6 +184,7 @@ func ipv6Broken(v *diag.View) diag.Verdict {
 		return diag.Open()
 	}
 	good, bad, notAsked := byAddress(v)
+	bad = slices.DeleteFunc(bad, func(b badAddress) bool { return b.login }) // those can be reached
 	is6 := func(a string) bool {
 		ip, err := netip.ParseAddrPort(a)
 		return err == nil && ip.Addr().Is6() && !ip.Addr().Is4In6()

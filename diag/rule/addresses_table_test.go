@@ -31,7 +31,17 @@ func addressLookAlikes() []recorded {
 	}
 	open, open2, open6 := port(at, diag.OutcomeOK), port(at2, diag.OutcomeOK), port(at6, diag.OutcomeOK)
 	silent := func() *diag.MQTTConnect { return unanswered(diag.OutcomeSilent) }
+	login := tcp
+	login.Username, login.Password = "meter", diag.NewSecret("p")
+	second := seen(checkVersions, "3.1", tried(diag.PurposeVersion, diag.SchemeMQTT, answered(0, withLogin)))
 	return []recorded{
+		{name: "one refuses the login", target: login, steps: []diag.Step{two, open, open2, connect(at, answered(0, withLogin)), second, other(at2, answered(5, withLogin))},
+			want: "tcp.partial_addresses", variant: "login"},
+		{name: "one refuses the login, and no second session was tried", target: login, steps: []diag.Step{two, open, open2, connect(at, answered(0, withLogin)), other(at2, answered(5, withLogin))}},
+		{name: "one is not told the login", target: login, steps: []diag.Step{two, open, open2, connect(at, answered(0, withLogin)), second,
+			other(at2, answered(5, func(o *diag.MQTTConnect) { o.CredentialsWithheld = true }))}},
+		{name: "IPv6 refuses the login", target: login, steps: []diag.Step{six, open, open6, connect(at, answered(0, withLogin)), second, other(at6, answered(5, withLogin))},
+			want: "tcp.partial_addresses", variant: "login"},
 		{name: "one silent, asked there", target: tcp, steps: []diag.Step{two, open, open2, connect(at, silent()), other(at2, answered(0))}, want: "tcp.partial_addresses"},
 		{name: "one silent, asked at the other", target: tcp, steps: []diag.Step{two, open, open2, connect(at, answered(0)), other(at2, silent())}, want: "tcp.partial_addresses"},
 		{name: "both silent", target: tcp, steps: []diag.Step{two, open, open2, connect(at, silent()), other(at2, silent())}, want: "mqtt.no_connack"},
