@@ -47,9 +47,12 @@ type e2eConfig struct {
 	Password  string `json:"password"`
 	// Provider is the issuer that people sign in with; empty: they do not.
 	Provider string `json:"provider"`
-	// Firefox is the program, and Lighthouse the folder of its packages; empty: the script does without.
-	Firefox    string `json:"firefox"`
-	Lighthouse string `json:"lighthouse"`
+	// Firefox, WebKit (its WebDriver) and MiniBrowser are programs, and Lighthouse the folder of its packages; empty: the script does
+	// without.
+	Firefox     string `json:"firefox"`
+	WebKit      string `json:"webkit"`
+	MiniBrowser string `json:"minibrowser"`
+	Lighthouse  string `json:"lighthouse"`
 	// State is a file in which one script leaves what the next needs.
 	State string `json:"state"`
 	// Shots is a folder for pictures of what failed; empty: none.
@@ -205,6 +208,21 @@ func TestBrowserFirefox(t *testing.T) {
 	e2e.Modules = diagtest.NodeModules(t, "ws", "axe-core")
 	e2e.Firefox = diagtest.Require(t, "firefox-esr", "firefox")
 	e2e.node(t, "firefox.mjs")
+}
+
+// The same in the engine of Safari.
+func TestBrowserWebKit(t *testing.T) {
+	onlyLong(t)
+	_, _, e2e := startE2E(t)
+	e2e.Modules = diagtest.NodeModules(t, "axe-core")
+	e2e.WebKit = diagtest.Require(t, "WebKitWebDriver")
+	diagtest.Require(t, "xvfb-run")
+	found, err := filepath.Glob("/usr/lib/*/webkit2gtk-4.*/MiniBrowser")
+	if err != nil || len(found) == 0 {
+		diagtest.Missing(t, "needs WebKitGTK's MiniBrowser (package webkit2gtk-driver)")
+	}
+	e2e.MiniBrowser = found[0]
+	e2e.node(t, "webkit.mjs")
 }
 
 // The console: through the server and directly, what goes wrong, and what a page must not do with secrets.
