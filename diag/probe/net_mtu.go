@@ -35,7 +35,7 @@ var netMTU = diag.Probe{
 	ID: "net.mtu", Layer: diag.LayerNet, Depth: diag.DepthQuick,
 	Needs: []diag.ProbeID{checkResolve},
 	Ready: func(v *diag.View) diag.Decision {
-		d := overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, sentMuch, false)
+		d := overdue(v, transportLayers, sentMuch, false)
 		if d.Runs() && !sentMuch(v) {
 			return diag.Skip(diag.N("skip.nothing_large"))
 		}

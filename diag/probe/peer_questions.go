@@ -81,7 +81,7 @@ var peerQuestions = diag.Probe{
 			return diag.Skip(diag.N("skip.already_clear"))
 		case at == "":
 			return diag.Wait()
-		case !slices.Contains([]diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, at) || endedAfter(v) == 0 || !answeredNothing(v):
+		case !slices.Contains(transportLayers, at) || endedAfter(v) == 0 || !answeredNothing(v):
 			return diag.Skip(diag.N("skip.not_the_question"))
 		case !v.Ended(checkTransports):
 			return diag.Wait()

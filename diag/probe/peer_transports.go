@@ -180,7 +180,7 @@ var peerListen = diag.Probe{
 	ID: checkListen, Layer: diag.LayerTCP, Depth: diag.DepthQuick,
 	Needs: []diag.ProbeID{checkResolve},
 	Ready: func(v *diag.View) diag.Decision {
-		return overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, transportInDoubt, false)
+		return overdue(v, transportLayers, transportInDoubt, false)
 	},
 	Moot: transportKnown,
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
@@ -201,7 +201,7 @@ var peerListenOn = diag.Probe{
 			return diag.Skip(diag.N("skip.not_the_question"))
 		case at == "" && !connected(v):
 			return diag.Wait()
-		case !slices.Contains([]diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, at) || endedAfter(v) <= listened[0].Seen.Took:
+		case !slices.Contains(transportLayers, at) || endedAfter(v) <= listened[0].Seen.Took:
 			return diag.Skip(diag.N("skip.not_the_question"))
 		}
 		return diag.Run()

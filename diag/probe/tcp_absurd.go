@@ -17,7 +17,7 @@ var tcpAbsurdPort = diag.Probe{
 	ID: "tcp.absurd_port", Layer: diag.LayerTCP, Depth: diag.DepthQuick,
 	Needs: []diag.ProbeID{checkResolve},
 	Ready: func(v *diag.View) diag.Decision {
-		return overdue(v, []diag.Layer{diag.LayerTLS, diag.LayerWS, diag.LayerMQTT}, transportInDoubt, false)
+		return overdue(v, transportLayers, transportInDoubt, false)
 	},
 	Subjects: func(v *diag.View) []diag.Subject {
 		address, ok := reachable(v)

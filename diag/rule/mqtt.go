@@ -809,12 +809,8 @@ func noConnack(v *diag.View) diag.Verdict {
 	}
 	f := connectFinding(c)
 	f.Args["limit"] = seconds(v.Options.Timeout)
-	switch {
-	case passes && held(v, packetLoss):
-		return diag.Excluded(diag.N("because.passed_the_second_time", "address", again.Seen.Address))
-	case passes:
-		f.Variant, f.Confidence, f.Readings = "once", diag.Likely, []diag.Code{"net.packet_loss"}
-		f.Evidence = append(slices.Clone(f.Evidence), again.Step.Evidence...)
+	if passes {
+		return hungOnce(v, f, again)
 	}
 	return diag.Holds(f)
 }

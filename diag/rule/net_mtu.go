@@ -65,6 +65,17 @@ func passedAgain(v *diag.View, check diag.ProbeID) (diag.Sight[*diag.Attempt], b
 	})
 }
 
+// hungOnce is what a check that hung is worth where the same connection got further when it was made again: lost packets, where
+// they were measured, else that it hangs now and then.
+func hungOnce(v *diag.View, f diag.Finding, again diag.Sight[*diag.Attempt]) diag.Verdict {
+	if held(v, packetLoss) {
+		return diag.Excluded(diag.N("because.passed_the_second_time", "address", again.Seen.Address))
+	}
+	f.Variant, f.Confidence, f.Readings = "once", diag.Likely, []diag.Code{"net.packet_loss"}
+	f.Evidence = append(slices.Clone(f.Evidence), again.Step.Evidence...)
+	return diag.Holds(f)
+}
+
 // hungStep is the last step of the asked path, where it got no answer.
 func hungStep(v *diag.View) (diag.Step, bool) {
 	for _, s := range v.Steps {

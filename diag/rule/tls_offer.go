@@ -352,11 +352,8 @@ func handshakeTimeout(v *diag.View) diag.Verdict {
 	f := tlsFailure(s)
 	f.Args["limit"] = seconds(v.Options.Timeout)
 	switch {
-	case passes && held(v, packetLoss):
-		return diag.Excluded(diag.N("because.passed_the_second_time", "address", again.Seen.Address))
 	case passes:
-		f.Variant, f.Confidence, f.Readings = "once", diag.Likely, []diag.Code{"net.packet_loss"}
-		f.Evidence = append(slices.Clone(f.Evidence), again.Step.Evidence...)
+		return hungOnce(v, f, again)
 	case fits:
 		// Cut into smaller packets the usual hello hangs too: it is not the path that minds its size.
 		f.Variant, f.Confidence = "large_hello", diag.Likely
