@@ -159,6 +159,18 @@ func (h *Handlers) requestPage(w http.ResponseWriter, r *http.Request) (template
 // summaries is of how many runs in a list the one sentence is told.
 const summaries = 5
 
+// sumUp adds to the runs in a request's list what each came to, which takes its whole report.
+func (h *Handlers) sumUp(r *http.Request, runs []templates.HelpRun) {
+	for i := range runs[:min(len(runs), summaries)] {
+		if runs[i].State == diag.StateRunning {
+			continue
+		}
+		if report, err := h.Runs.Get(r.Context(), runs[i].ID, h.actor(r)); err == nil {
+			runs[i].Summary = catalogue.Render(report, h.lang(r, "")).Summary
+		}
+	}
+}
+
 // helpRequest puts a request into the words of pages.
 func (h *Handlers) helpRequest(r *http.Request, q Request) templates.HelpRequest {
 	out := templates.HelpRequest{ID: q.ID, Link: h.absolute(r, "/requests/"+q.ID), CreatedAt: q.CreatedAt, ExpiresAt: q.ExpiresAt, OpenedAt: q.OpenedAt,
@@ -169,15 +181,9 @@ func (h *Handlers) helpRequest(r *http.Request, q Request) templates.HelpRequest
 	if out.Depth == "" {
 		out.Depth = string(diag.DepthStandard)
 	}
-	lang := h.lang(r, "")
-	for i, run := range q.Runs {
-		line := templates.HelpRun{ID: run.ID, State: run.State, Verdict: run.Verdict, RootCause: run.RootCause, CreatedAt: run.CreatedAt, FinishedAt: run.FinishedAt}
-		if i < summaries && run.State != diag.StateRunning {
-			if report, err := h.Runs.Get(r.Context(), run.ID, h.actor(r)); err == nil {
-				line.Summary = catalogue.Render(report, lang).Summary
-			}
-		}
-		out.Runs = append(out.Runs, line)
+	for _, run := range q.Runs {
+		out.Runs = append(out.Runs, templates.HelpRun{ID: run.ID, State: run.State, Verdict: run.Verdict, RootCause: run.RootCause, CreatedAt: run.CreatedAt,
+			FinishedAt: run.FinishedAt})
 	}
 	if q.Wish != nil {
 		out.Wish = &templates.HelpWish{Run: q.Wish.Run, Only: q.Wish.Only}
@@ -197,6 +203,7 @@ func (h *Handlers) handleRequestPage(w http.ResponseWriter, r *http.Request) err
 	if r.Method == http.MethodGet && byPerson(r) && !page.Helper {
 		h.Requests.OpenedRequest(r.Context(), page.Request.ID, h.actor(r))
 	}
+	h.sumUp(r, page.Request.Runs)
 	w.Header().Set("Cache-Control", "no-store") // it may be deleted, and it changes
 	return h.show(w, r, http.StatusOK, templates.Request(page))
 }
@@ -242,6 +249,7 @@ func (h *Handlers) handleHelpForm(w http.ResponseWriter, r *http.Request) error 
 	if pageErr != nil {
 		return pageErr
 	}
+	h.sumUp(r, page.Request.Runs)
 	for name, value := range typed.form.Values {
 		if slices.Contains(page.Request.Ask, name) {
 			page.Form.Values[name] = value
@@ -290,7 +298,9 @@ func (h *Handlers) handleRequestLive(w http.ResponseWriter, r *http.Request) err
 	live := r.WithContext(context.WithoutCancel(r.Context())) // that of the request says nothing of a hijacked connection
 	return h.streamRequest(w, r, func(q Request) ([]byte, error) {
 		page.Request = h.helpRequest(live, q)
-		if page.Run = run; run != "" {
+		if page.Run = run; run == "" {
+			h.sumUp(live, page.Request.Runs)
+		} else {
 			rights, err := h.Runs.Rights(live.Context(), run, h.actor(live))
 			page.MayRepeat = err == nil && rights.Rerun
 		}

@@ -112,15 +112,8 @@ func (h *Handlers) feed(ctx context.Context, conn *websocket.Conn, viewer Viewer
 			return websocket.StatusTryAgainLater, "too slow: come back with ?after="
 		case errors.Is(err, ErrNotFound):
 			return websocket.StatusGoingAway, "run deleted"
-		case errors.Is(err, ErrStopping):
-			return websocket.StatusGoingAway, "server is stopping"
-		case errors.Is(context.Cause(ctx), errTalks):
-			return websocket.StatusPolicyViolation, "this stream takes no messages"
-		case ctx.Err() != nil, errors.Is(err, errGone):
-			return 0, ""
-		case err != nil:
-			h.Log.Error("stream failed", "err", err)
-			return websocket.StatusInternalError, ""
+		case err != nil || ctx.Err() != nil:
+			return h.endOfFeed(ctx, "stream failed", err)
 		}
 		for _, e := range events {
 			data, err := render(e)
@@ -136,6 +129,21 @@ func (h *Handlers) feed(ctx context.Context, conn *websocket.Conn, viewer Viewer
 			}
 		}
 	}
+}
+
+// endOfFeed tells with what to close a stream that cannot go on, whatever it is of; 0: the peer is gone. What is nobody's doing
+// is logged with the given words.
+func (h *Handlers) endOfFeed(ctx context.Context, words string, err error) (websocket.StatusCode, string) {
+	switch {
+	case errors.Is(err, ErrStopping):
+		return websocket.StatusGoingAway, "server is stopping"
+	case errors.Is(context.Cause(ctx), errTalks):
+		return websocket.StatusPolicyViolation, "this stream takes no messages"
+	case ctx.Err() != nil, errors.Is(err, errGone):
+		return 0, ""
+	}
+	h.Log.Error(words, "err", err)
+	return websocket.StatusInternalError, ""
 }
 
 // write sends one text. A write that is canceled breaks the connection, and the peer would not learn why it ends.
@@ -190,15 +198,8 @@ func (h *Handlers) streamRequest(w http.ResponseWriter, r *http.Request, render 
 			switch {
 			case errors.Is(err, ErrNoRequest):
 				return websocket.StatusNormalClosure, "request is over"
-			case errors.Is(err, ErrStopping):
-				return websocket.StatusGoingAway, "server is stopping"
-			case errors.Is(context.Cause(ctx), errTalks):
-				return websocket.StatusPolicyViolation, "this stream takes no messages"
-			case ctx.Err() != nil, errors.Is(err, errGone):
-				return 0, ""
-			case err != nil:
-				h.Log.Error("stream of a request failed", "err", err)
-				return websocket.StatusInternalError, ""
+			case err != nil || ctx.Err() != nil:
+				return h.endOfFeed(ctx, "stream of a request failed", err)
 			}
 			data, err := render(q)
 			if err != nil {
