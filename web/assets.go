@@ -20,8 +20,7 @@ import (
 // assets serves the embedded files. They are compressed once, when the program starts, and named with their fingerprint
 // ("?v="), so that browsers ask for each version once.
 type assets struct {
-	files   map[string]asset
-	squeeze *zstd.Encoder
+	files map[string]asset
 }
 
 type asset struct {
@@ -35,12 +34,14 @@ type asset struct {
 // staticPrefix is where assets are.
 const staticPrefix = "/static/"
 
-func newAssets(files fs.FS) (*assets, error) {
+// newAssets reads the files, and takes those that the program makes, by name.
+func newAssets(files fs.FS, made map[string]string) (*assets, error) {
 	squeeze, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return nil, err
 	}
-	a := &assets{files: map[string]asset{}, squeeze: squeeze}
+	defer squeeze.Close()
+	a := &assets{files: map[string]asset{}}
 	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -49,16 +50,20 @@ func newAssets(files fs.FS) (*assets, error) {
 		if err != nil {
 			return err
 		}
-		return a.add(name, data)
+		return a.add(name, data, squeeze)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the static files: %w", err)
 	}
+	for name, text := range made {
+		if err := a.add(name, []byte(text), squeeze); err != nil {
+			return nil, err
+		}
+	}
 	return a, nil
 }
 
-// add serves data as a file of this name, before the first request.
-func (a *assets) add(name string, data []byte) error {
+func (a *assets) add(name string, data []byte, squeeze *zstd.Encoder) error {
 	sum := sha256.Sum256(data)
 	f := asset{etag: hex.EncodeToString(sum[:8]), kind: contentType(name), plain: data}
 	if compressible(f.kind) {
@@ -66,7 +71,7 @@ func (a *assets) add(name string, data []byte) error {
 		if f.gzip, err = gzipped(data); err != nil {
 			return err
 		}
-		f.zstd = worth(a.squeeze.EncodeAll(data, nil), data)
+		f.zstd = worth(squeeze.EncodeAll(data, nil), data)
 	}
 	a.files[name] = f
 	return nil

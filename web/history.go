@@ -11,15 +11,11 @@ import (
 
 // Mine implements [handlers.Runs].
 func (m *Runs) Mine(ctx context.Context, by handlers.Actor, q handlers.MineQuery) ([]handlers.RunLine, error) {
-	f := archive.RunFilter{Address: q.Address, Target: q.Target, Verdict: q.Verdict, Before: archive.Cursor(q.Before), Limit: q.Limit}
-	switch {
-	case by.Person.SignedIn():
-		f.Person = by.Person.ID
-	case by.Owner != "":
-		f.Maker = hashOf(by.Owner)
-	default:
+	f, known := madeBy(ownerOf(by, ""))
+	if !known {
 		return nil, nil
 	}
+	f.Address, f.Target, f.Verdict, f.Before, f.Limit = q.Address, q.Target, q.Verdict, archive.Cursor(q.Before), q.Limit
 	return m.list(ctx, f)
 }
 

@@ -77,7 +77,7 @@ func TestPagesOfOtherSitesCannotPost(t *testing.T) {
 
 func TestAssetsAreCompressedAndFingerprinted(t *testing.T) {
 	script := []byte(strings.Repeat("console.log('hello');\n", 200))
-	a, err := newAssets(fstest.MapFS{"js/a.js": {Data: script}, "tiny.css": {Data: []byte("a{}")}, "icons/b.png": {Data: []byte("\x89PNG")}})
+	a, err := newAssets(fstest.MapFS{"js/a.js": {Data: script}, "tiny.css": {Data: []byte("a{}")}, "icons/b.png": {Data: []byte("\x89PNG")}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func (m *Runs) Wish(ctx context.Context, id string, by handlers.Actor, wish hand
 	if err != nil {
 		return err
 	}
-	if err := mustHelp(by, kept); err != nil {
+	if err := mustOwn(by, helperOf(kept)); err != nil {
 		return err
 	}
 	found, err := m.lookUp(ctx, wish.Run)

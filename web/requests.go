@@ -93,27 +93,13 @@ func (m *Runs) keptRequest(ctx context.Context, id string) (archive.Request, req
 	return kept, data, err
 }
 
-// helps tells whether the actor made the request: by the token, or as the person who was signed in, else by the browser's cookie.
-func helps(by handlers.Actor, r archive.Request) bool {
-	if matches(by.Token, r.TokenHash) {
-		return true
-	}
-	if r.Helper != "" {
-		return by.Person.ID == r.Helper
-	}
-	return matches(by.Owner, r.HelperHash)
+// helperOf is who made a request, known again like the maker of a run.
+func helperOf(r archive.Request) archive.Owner {
+	return archive.Owner{TokenHash: r.TokenHash, CookieHash: r.HelperHash, Person: r.Helper}
 }
 
-// mustHelp lets only the helper through.
-func mustHelp(by handlers.Actor, r archive.Request) error {
-	switch {
-	case helps(by, r):
-		return nil
-	case by.Token == "" && by.Owner == "" && !by.Person.SignedIn():
-		return handlers.ErrNoToken
-	}
-	return handlers.ErrNotYours
-}
+// helps tells whether the actor made the request.
+func helps(by handlers.Actor, r archive.Request) bool { return owns(by, helperOf(r)) }
 
 // Request implements [handlers.Requests].
 func (m *Runs) Request(ctx context.Context, id string, by handlers.Actor) (handlers.Request, error) {
@@ -122,16 +108,14 @@ func (m *Runs) Request(ctx context.Context, id string, by handlers.Actor) (handl
 		return handlers.Request{}, err
 	}
 	r := shownRequest(kept, data, by)
-	filter := archive.RunFilter{Request: id, Limit: maxRequestRuns}
-	switch {
-	case r.Helper:
-	case by.Person.SignedIn():
-		filter.Person = by.Person.ID
-	case by.Owner != "":
-		filter.Maker = hashOf(by.Owner)
-	default: // whoever it is, he has made none
-		return r, nil
+	var filter archive.RunFilter
+	if !r.Helper { // he sees all of them
+		var known bool
+		if filter, known = madeBy(ownerOf(by, "")); !known {
+			return r, nil // whoever it is, he has made none
+		}
 	}
+	filter.Request, filter.Limit = id, maxRequestRuns
 	lines, err := m.store.Runs(ctx, filter)
 	for _, l := range lines {
 		r.Runs = append(r.Runs, handlers.RequestRun{ID: l.ID, State: l.State, Verdict: l.Verdict, RootCause: l.RootCause, CreatedAt: l.CreatedAt,
@@ -142,16 +126,11 @@ func (m *Runs) Request(ctx context.Context, id string, by handlers.Actor) (handl
 
 // Requests implements [handlers.Requests].
 func (m *Runs) Requests(ctx context.Context, by handlers.Actor, limit int) ([]handlers.Request, error) {
-	filter := archive.RequestFilter{Limit: limit}
-	switch {
-	case by.Person.SignedIn():
-		filter.Helper = by.Person.ID
-	case by.Owner != "":
-		filter.Maker = hashOf(by.Owner)
-	default:
+	mine, known := madeBy(ownerOf(by, ""))
+	if !known {
 		return nil, nil
 	}
-	list, err := m.store.Requests(ctx, filter)
+	list, err := m.store.Requests(ctx, archive.RequestFilter{Helper: mine.Person, Maker: mine.Maker, Limit: limit})
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +166,7 @@ func (m *Runs) EraseRequest(ctx context.Context, id string, by handlers.Actor) e
 	if err != nil {
 		return err
 	}
-	if err := mustHelp(by, kept); err != nil && !by.Person.Admin {
+	if err := mustOwn(by, helperOf(kept)); err != nil && !by.Person.Admin {
 		return err
 	}
 	err = m.store.EraseRequest(ctx, id)

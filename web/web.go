@@ -164,11 +164,8 @@ func openStore(ctx context.Context, c Config) (archive.Store, error) {
 
 // routes joins handlers and middleware.
 func (s *Server) routes(engine *Engine, meter *meter) (http.Handler, error) {
-	files, err := newAssets(static.FS)
+	files, err := newAssets(static.FS, map[string]string{static.SheetName: static.Sheet()})
 	if err != nil {
-		return nil, err
-	}
-	if err := files.add(static.SheetName, []byte(static.Sheet())); err != nil {
 		return nil, err
 	}
 	from := origin{trusted: s.config.TrustedProxies, public: s.config.PublicURL}
