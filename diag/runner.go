@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"time"
+
+	"mqttdoctor/diag/patience"
 )
 
 // Reasons for which a run's context may be canceled, given as its cause.
@@ -337,7 +339,7 @@ func (w *walk) runStep(ctx context.Context, i int, step Step, subject Subject, v
 	if budget == 0 {
 		budget = w.plan.Options.Timeout + 500*time.Millisecond
 	}
-	ctx, cancel := context.WithTimeout(ctx, budget)
+	ctx, cancel := patience.WithTimeout(ctx, budget)
 	defer cancel()
 	env := w.env
 	env.View = view

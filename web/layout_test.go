@@ -92,6 +92,8 @@ func TestImportsPointOneWay(t *testing.T) {
 				t.Errorf("%s imports diag/diagtest outside of a test: broken peers and certificates do not belong into the program", room)
 			case room == "static":
 				t.Errorf("static imports %s: it holds files and nothing else, so that everything may import it", to)
+			case inside(room, "diag") && to == "diag/patience":
+				// How long to wait: a tool that knows nothing of diagnoses, for the engine and its probes.
 			case to == "static":
 				// Files; whoever shows pages or serves them needs their names.
 			case room == "web/archive" && to != "diag":

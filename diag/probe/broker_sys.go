@@ -10,6 +10,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 const (
@@ -151,7 +152,7 @@ func newSysReader(s mqttwire.Session, base diag.BrokerHealth, every time.Duratio
 
 // subscribe asks for the topics and waits for what comes at once.
 func (r *sysReader) subscribe(ctx context.Context, env *diag.Env) {
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	pending := r.StartSubscribe(sysFilters())
 	pong := make(chan struct{})

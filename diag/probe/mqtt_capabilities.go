@@ -9,6 +9,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 const (
@@ -151,7 +152,7 @@ func (c *capabilities) sessionExpiry(ctx context.Context) {
 		_ = x.Close()
 	}
 	// Also without an answer, as where the run was canceled meanwhile: the broker may have made the session.
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearBound+boundOf(ctx, c.env.Options.Timeout))
+	after, cancel := patience.WithTimeout(context.WithoutCancel(ctx), clearBound+boundOf(ctx, c.env.Options.Timeout))
 	defer cancel()
 	if _, again := c.open(after, "session expiry", func(m *mqttOffer) { m.ClientID = id }); again != nil {
 		leave(after, again)
@@ -174,7 +175,7 @@ func (c *capabilities) properties(ctx context.Context) {
 			return ""
 		}
 		defer leave(ctx, x)
-		bounded, cancel := context.WithTimeout(ctx, c.env.Options.Timeout)
+		bounded, cancel := patience.WithTimeout(ctx, c.env.Options.Timeout)
 		defer cancel()
 		granted, failure := x.Subscribe(bounded, []mqttwire.Subscription{{Filter: topic, ID: id}})
 		switch {

@@ -9,6 +9,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 // maxPacketBytes bounds one MQTT packet from a peer. Test messages are small; a user's own retained message may be larger,
@@ -26,7 +27,7 @@ func temporaryClientID() string {
 // connectMQTT sends a CONNECT and awaits the CONNACK; the session is nil where it was not accepted (conn is closed then).
 // secured is the TLS handshake that conn came from, nil without TLS: it decides whether credentials may be sent.
 func connectMQTT(ctx context.Context, env *diag.Env, r route, conn net.Conn, secured *diag.TLSHandshake) (*diag.MQTTConnect, mqttwire.Session) {
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	t := env.Target
 	o := &diag.MQTTConnect{Purpose: r.Purpose, Address: r.Address, Transport: r.Transport, Version: r.MQTT.Version,

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/patience"
 )
 
 // mqttPing sends a PINGREQ on the asked session and awaits the PINGRESP (MQTT 5.0 3.12): that the broker answers it, and the
@@ -19,7 +20,7 @@ var mqttPing = diag.Probe{
 		if !ok {
 			return diag.Skipped(diag.N("skip.no_session"))
 		}
-		ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+		ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 		defer cancel()
 		o := &diag.MQTTPing{Version: s.version, Outcome: diag.OutcomeOK}
 		rtt, failure := s.Ping(ctx)

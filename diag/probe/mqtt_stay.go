@@ -7,6 +7,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 // The checks of whether sessions last.
@@ -107,7 +108,7 @@ func holdBusy(ctx context.Context, env *diag.Env, like *exchange, d time.Duratio
 	}
 	defer leave(ctx, x)
 	for !x.ended() && time.Since(x.since) < d && pauseFor(ctx, 250*time.Millisecond) {
-		asking, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+		asking, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 		_, _ = x.Ping(asking)
 		cancel()
 	}

@@ -10,6 +10,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 const (
@@ -124,7 +125,7 @@ func (p *pair) burst(ctx context.Context, env *diag.Env, spec burstSpec) *diag.B
 // watch makes the publisher a second subscriber, at QoS 0: no queue and no window of the broker's holds back what goes there.
 // What it gets and the subscriber does not has passed every limit on publishing. The function that it returns ends that.
 func (b *burst) watch(ctx context.Context, env *diag.Env) func() {
-	bounded, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	bounded, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	granted, failure := b.pair.pub.Subscribe(bounded, []mqttwire.Subscription{{Filter: b.pair.filter, RetainHandling: b.pair.noRetained()}})
 	if failure != nil || len(granted.Codes) != 1 || granted.Codes[0] >= 0x80 {
@@ -165,7 +166,7 @@ func (b *burst) askPublisher(ctx context.Context, env *diag.Env) {
 	if !missing || b.o.Pending > 0 || ended(b.pair.pub) || ctx.Err() != nil {
 		return
 	}
-	bounded, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	bounded, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	if _, failure := b.pair.pub.Ping(bounded); failure != nil && failure.Kind == mqttwire.FailNoAnswer {
 		b.mu.Lock()
@@ -448,7 +449,7 @@ func (b *burst) awaitRest(ctx context.Context, env *diag.Env) {
 
 // behind tells whether the subscriber's connection is still busy with earlier work.
 func (b *burst) behind(ctx context.Context, env *diag.Env) bool {
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	rtt, failure := b.pair.sub.Ping(ctx)
 	return failure == nil && rtt > b.quiet/4
@@ -490,7 +491,7 @@ func (b *burst) report(ctx context.Context, env *diag.Env) {
 func medianOver(ctx context.Context, env *diag.Env, s mqttwire.Session) time.Duration {
 	var all []time.Duration
 	for {
-		bounded, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+		bounded, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 		rtt, failure := s.Ping(bounded)
 		cancel()
 		if failure != nil {

@@ -6,6 +6,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 const checkFilterKinds diag.ProbeID = "msg.filters"
@@ -93,7 +94,7 @@ func tryFilters(ctx context.Context, env *diag.Env, main *exchange) (*diag.Filte
 
 // tryFilter subscribes, and awaits a message by it.
 func tryFilter(ctx context.Context, env *diag.Env, x *exchange, k *diag.FilterKind, topic string, qos byte) {
-	bounded, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	bounded, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	granted, failure := x.Subscribe(bounded, []mqttwire.Subscription{{Filter: k.Filter, QoS: qos}})
 	cancel()
 	switch {

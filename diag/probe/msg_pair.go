@@ -9,6 +9,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 const (
@@ -255,7 +256,7 @@ func endOfAttempt(a *diag.Attempt) (outcome diag.Outcome, code int, reason strin
 
 // subscribe adds a filter to the subscriber.
 func (p *pair) subscribe(ctx context.Context, env *diag.Env, o *diag.ClientPair, filter string, qos byte) {
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	result, failure := p.sub.Subscribe(ctx, []mqttwire.Subscription{{Filter: filter, QoS: qos, RetainHandling: p.noRetained()}})
 	switch {
@@ -345,7 +346,7 @@ func (p *pair) measure(ctx context.Context, env *diag.Env, o *diag.ClientPair) {
 func medianPing(ctx context.Context, env *diag.Env, s mqttwire.Session, times int) time.Duration {
 	var all []time.Duration
 	for range times {
-		bounded, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+		bounded, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 		rtt, failure := s.Ping(bounded)
 		cancel()
 		if failure != nil {
@@ -372,7 +373,7 @@ func (p *pair) one(ctx context.Context, env *diag.Env, o *diag.ClientPair, wait 
 	})
 	defer p.listen(nil)
 	begun := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	bounded, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	acked, failure := p.pub.Publish(bounded, mqttwire.Message{Topic: p.topic, Payload: []byte(marker), QoS: o.QoS})
 	switch {

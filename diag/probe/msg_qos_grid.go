@@ -9,6 +9,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 const checkQoSGrid diag.ProbeID = "msg.qos_grid"
@@ -146,7 +147,7 @@ func (g *qosGrid) missing(publish byte) []int {
 }
 
 func (g *qosGrid) send(ctx context.Context, env *diag.Env, publish byte) {
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	pending := map[int]*mqttwire.PendingPublish{}
 	for _, i := range g.missing(publish) {

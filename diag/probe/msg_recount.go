@@ -8,6 +8,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 const checkRecount diag.ProbeID = "msg.recount"
@@ -96,7 +97,7 @@ func (c *recount) missing() bool {
 
 // sendMore sends further messages of those QoS in turn and awaits them together with those that are missing.
 func (c *recount) sendMore(ctx context.Context, env *diag.Env, topic string, qos []byte) {
-	acks, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	acks, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	pending := c.publishMore(acks, env, topic, qos)
 	for i, p := range pending {

@@ -7,6 +7,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 const (
@@ -234,7 +235,7 @@ func (r *retainer) reader(ctx context.Context) *exchange {
 
 // end clears what was set, also after the run was canceled or the connection was lost, and ends all clients.
 func (r *retainer) end(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearBound+boundOf(ctx, r.env.Options.Timeout))
+	ctx, cancel := patience.WithTimeout(context.WithoutCancel(ctx), clearBound+boundOf(ctx, r.env.Options.Timeout))
 	defer cancel()
 	var group sync.WaitGroup
 	for _, x := range r.readers {
@@ -294,7 +295,7 @@ type published struct {
 // publishOn publishes and awaits the acknowledgement. At QoS 0 there is none: a broker that declines shows so by ending the
 // connection before it answers what was sent behind.
 func publishOn(ctx context.Context, env *diag.Env, x *exchange, m mqttwire.Message) published {
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	p := published{outcome: diag.OutcomeOK, sent: !x.ended(), code: -1}
 	acked, failure := x.Publish(ctx, m)
@@ -318,7 +319,7 @@ func publishOn(ctx context.Context, env *diag.Env, x *exchange, m mqttwire.Messa
 
 // subscribeQuietly subscribes and returns the granted QoS; -1: it was not granted.
 func subscribeQuietly(ctx context.Context, env *diag.Env, x *exchange, filter string, qos byte) int {
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	granted, failure := x.Subscribe(ctx, []mqttwire.Subscription{{Filter: filter, QoS: qos}})
 	if failure != nil || granted.Codes[0] > 2 {

@@ -7,6 +7,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 // msgRoundTrip publishes to our scratch topic at QoS 0 and 1 and awaits both messages back.
@@ -113,7 +114,7 @@ func roundTripOn(ctx context.Context, env *diag.Env, x *exchange, topic string, 
 	o.Bytes = len(marker)
 	begun := time.Now()
 	x.remember(testMessage{marker: marker, sent: begun, behind: scratch || x.covers(topic), delivery: o})
-	ackCtx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ackCtx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	pending := x.StartPublish(mqttwire.Message{Topic: topic, Payload: []byte(marker), QoS: qos})
 
@@ -188,7 +189,7 @@ func roundTripOn(ctx context.Context, env *diag.Env, x *exchange, topic string, 
 // behind tells whether the broker is behind with its work, so that what has not come may be on its way still: it answers in
 // order, and a ping late then.
 func behind(ctx context.Context, env *diag.Env, x *exchange, wait time.Duration) bool {
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	rtt, failure := x.Ping(ctx)
 	return failure == nil && rtt > wait/4

@@ -9,6 +9,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 const (
@@ -281,7 +282,7 @@ func (k *kept) fail(f *mqttwire.Failure) bool {
 
 func (k *kept) subscribe(ctx context.Context, env *diag.Env) bool {
 	k.stop(diag.StageSubscribe)
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	result, failure := k.sub.Subscribe(ctx, []mqttwire.Subscription{{Filter: k.filter, QoS: 1}})
 	if failure != nil && len(result.Codes) == 0 {
@@ -334,7 +335,7 @@ func (k *kept) whileThere(ctx context.Context, env *diag.Env, count int) *diag.K
 func (k *kept) send(ctx context.Context, env *diag.Env, count int) (numbers map[string]int, ok bool) {
 	numbers = map[string]int{}
 	for sent := 0; sent < count && ctx.Err() == nil; {
-		bounded, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+		bounded, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 		window := make([]*mqttwire.PendingPublish, min(sendWindow, count-sent))
 		markers := make([]string, len(window))
 		for i := range window {
@@ -439,7 +440,7 @@ func (k *kept) away(ctx context.Context, env *diag.Env, how diag.Leave, count in
 	k.stop(diag.StageAway)
 	r = diag.KeptReturn{Left: how, Search: search}
 	if how == diag.LeaveDisconnect {
-		bounded, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+		bounded, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 		_ = k.sub.Disconnect(bounded)
 		cancel()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 const (
@@ -240,7 +241,7 @@ func (s *sizer) connect(ctx context.Context) bool {
 		_ = l.Close()
 		return false
 	}
-	asking, cancel := context.WithTimeout(ctx, s.env.Options.Timeout)
+	asking, cancel := patience.WithTimeout(ctx, s.env.Options.Timeout)
 	defer cancel()
 	granted, failure := l.Session.Subscribe(asking, []mqttwire.Subscription{{Filter: s.filter, QoS: s.o.QoS, RetainHandling: noRetained(s.o.Version)}})
 	if failure != nil || granted.Codes[0] >= 0x80 {
@@ -279,7 +280,7 @@ func (s *sizer) try(ctx context.Context, size int, grace time.Duration) (try dia
 		}
 	}
 	t := sizeMessage{session: s.line.Session, topic: s.o.Topic, qos: s.o.QoS, size: size}
-	bounded, cancel := context.WithTimeout(ctx, s.env.Options.Timeout+3*s.expected(size))
+	bounded, cancel := patience.WithTimeout(ctx, s.env.Options.Timeout+3*s.expected(size))
 	defer cancel()
 	begun := time.Now()
 	end := t.send(bounded, newMarker(s.env.RunID), newMarker(s.env.RunID), grace)

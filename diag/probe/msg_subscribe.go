@@ -8,6 +8,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 // msgSubscribe subscribes to each of the user's filters and to our scratch topic, each in a SUBSCRIBE of its own so that
@@ -43,7 +44,7 @@ var msgSubscribe = diag.Probe{
 }
 
 func subscribeOn(ctx context.Context, env *diag.Env, x *exchange, filter string, qos byte, scratch bool) diag.Result {
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	o := &diag.Subscription{Version: x.version, Filter: filter, Scratch: scratch, QoS: qos, Code: -1}
 	begun := time.Now()

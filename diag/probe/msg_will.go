@@ -7,6 +7,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 const (
@@ -114,7 +115,7 @@ func (w *wills) add(t diag.WillTry, ok bool) {
 }
 
 func (w *wills) subscribe(ctx context.Context, env *diag.Env) bool {
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	retained := byte(0)
 	if w.like.version == diag.Version5 {
@@ -203,7 +204,7 @@ func (w *wills) allowed(ctx context.Context, env *diag.Env, s mqttwire.Session) 
 	w.o.Stage = diag.StageLive
 	for range 2 { // a route through a cluster may need a moment after the SUBACK
 		marker := w.sub.expect(env.RunID)
-		bounded, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+		bounded, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 		acked, failure := s.Publish(bounded, mqttwire.Message{Topic: w.o.Topic, Payload: []byte(marker), QoS: w.qos()})
 		cancel()
 		switch {

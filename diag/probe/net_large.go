@@ -10,6 +10,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 // largeBytes fills more than two packets of an Ethernet path, and less than the congestion window that a connection begins
@@ -69,7 +70,7 @@ func sendLarge(ctx context.Context, env *diag.Env, r route) *diag.LargeTry {
 	}
 	defer l.Close()
 	topic := "mqttdoctor/" + env.RunID + "/large"
-	asking, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	asking, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	granted, failure := l.Session.Subscribe(asking, []mqttwire.Subscription{{Filter: topic}})
 	cancel()
 	if failure != nil || len(granted.Codes) != 1 || granted.Codes[0] >= 0x80 {
@@ -78,7 +79,7 @@ func sendLarge(ctx context.Context, env *diag.Env, r route) *diag.LargeTry {
 	try := &diag.LargeTry{Outcome: diag.OutcomeSilent}
 	payload := bytes.Repeat([]byte("mqttdoctor test message. "), largeBytes/25)
 	// Three repeats of a lost packet fit into this on any path but the worst (RFC 6298 2).
-	waiting, cancel := context.WithTimeout(ctx, min(env.Options.Timeout, 3*time.Second+2*roundTrip(env.View, r.Address)))
+	waiting, cancel := patience.WithTimeout(ctx, min(env.Options.Timeout, 3*time.Second+2*roundTrip(env.View, r.Address)))
 	defer cancel()
 	delivered := make(chan bool, 1)
 	go func() { // ends with the wait, or with the session

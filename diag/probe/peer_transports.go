@@ -271,10 +271,8 @@ func listenFor(timeout, rtt time.Duration) time.Duration {
 // listen reads what comes unasked.
 func listen(ctx context.Context, conn net.Conn, d time.Duration) *diag.PeerAnswer {
 	o := &diag.PeerAnswer{}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer waitAtMost(ctx, conn, d)()
 	begun := time.Now()
-	_ = conn.SetReadDeadline(begun.Add(d))
 	buf := make([]byte, maxFirstBytes)
 	n, err := conn.Read(buf)
 	o.Took = time.Since(begun)

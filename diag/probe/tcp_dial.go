@@ -11,6 +11,7 @@ import (
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/errno"
 	"mqttdoctor/diag/netprobe"
+	"mqttdoctor/diag/patience"
 )
 
 // dialTCP makes one TCP connection and tells what came of it; the connection is nil where there is none. Where the platform
@@ -33,11 +34,11 @@ func dialTCPOnce(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect,
 		o.Outcome, o.Error = diag.OutcomeForbidden, err.Error()
 		return o, nil
 	}
-	patience := synBound(env.Options.Timeout)
+	limit := synBound(env.Options.Timeout)
 	if r.SYNWait > 0 {
-		patience = min(env.Options.Timeout, r.SYNWait)
+		limit = min(env.Options.Timeout, r.SYNWait)
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := patience.WithTimeout(ctx, limit)
 	defer cancel()
 	target, err := netip.ParseAddrPort(r.Address)
 	if err == nil {

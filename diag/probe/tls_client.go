@@ -29,14 +29,14 @@ func handshakeTLS(ctx context.Context, env *diag.Env, r route, conn net.Conn) (*
 	// A deadline and not the context bounds the wait: the context's end closes the connection, and what the kernel knows of
 	// a handshake that hangs could not be asked any more.
 	begun := time.Now()
-	_ = conn.SetDeadline(begun.Add(env.Options.Timeout))
+	lift := waitAtMost(ctx, conn, env.Options.Timeout)
 	err := client.HandshakeContext(ctx)
+	lift()
 	o.Took = time.Since(begun)
 	o.First = recorded.first()
 	o.ServerHello = isTLSRecord(o.First)
 	seen.describe(env, r, o)
 	if err == nil {
-		_ = conn.SetDeadline(time.Time{})
 		state := client.ConnectionState()
 		o.Outcome, o.First, o.Resumed = diag.OutcomeOK, nil, state.DidResume
 		describeState(o, state)

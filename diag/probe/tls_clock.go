@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/patience"
 )
 
 // tlsClock asks another clock, where a certificate looks out of date: the HTTP Date of a web server on the same host. The
@@ -41,7 +42,7 @@ var tlsClock = diag.Probe{
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 		secure, _ := s.Value.(bool)
 		// A web server is a windfall here: a port that nobody answers on must not hold up the run.
-		ctx, cancel := context.WithTimeout(ctx, min(env.Options.Timeout, 250*time.Millisecond+5*roundTripTo(env.View)))
+		ctx, cancel := patience.WithTimeout(ctx, min(env.Options.Timeout, 250*time.Millisecond+5*roundTripTo(env.View)))
 		defer cancel()
 		o := readClock(ctx, env, s.Name, secure)
 		if o.Date == "" {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/patience"
 )
 
 // Bounds of what is fetched from places that a certificate names. They are strangers' choice: everything is dialled through
@@ -33,7 +34,7 @@ func fetch(ctx context.Context, env *diag.Env, rawURL string, body []byte, conte
 	if err != nil || u.Scheme != "http" || u.Host == "" || u.User != nil {
 		return nil, 0, errNotHTTP
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(env.Options.Timeout, maxFetchWait))
+	ctx, cancel := patience.WithTimeout(ctx, min(env.Options.Timeout, maxFetchWait))
 	defer cancel()
 	transport := &http.Transport{DialContext: env.Dial, DisableKeepAlives: true, Proxy: nil, MaxResponseHeaderBytes: 16 << 10}
 	client := &http.Client{Transport: transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {

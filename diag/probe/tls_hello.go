@@ -232,9 +232,7 @@ func sayHello(ctx context.Context, env *diag.Env, r route, label string, h hello
 		return o
 	}
 	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	_ = conn.SetDeadline(time.Now().Add(env.Options.Timeout))
+	defer waitAtMost(ctx, conn, env.Options.Timeout)()
 	if _, err := conn.Write(h.encode()); err != nil {
 		o.Error = err.Error() // the answer may have come all the same
 	}

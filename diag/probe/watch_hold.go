@@ -11,6 +11,7 @@ import (
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
 	"mqttdoctor/diag/netprobe"
+	"mqttdoctor/diag/patience"
 )
 
 const (
@@ -190,7 +191,7 @@ func (w *watch) keep(ctx, over context.Context, lane int, s laneSetting, l *line
 // ping sends a PINGREQ and awaits its answer, for at most twice the time of the plan: a path that stands still for a moment
 // has not dropped anything.
 func (w *watch) ping(ctx context.Context, h *heldConn) (drop diag.Drop, dropped, answered bool) {
-	patience, cancel := context.WithTimeout(ctx, 2*w.env.Options.Timeout)
+	patience, cancel := patience.WithTimeout(ctx, 2*w.env.Options.Timeout)
 	defer cancel()
 	w.look(h)
 	quiet := w.now() - max(h.in, h.out)

@@ -17,6 +17,7 @@ import (
 	"github.com/coder/websocket"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/patience"
 )
 
 // Bounds of what a web server may send us before or in place of an upgrade.
@@ -34,7 +35,7 @@ const (
 func upgradeWS(ctx context.Context, env *diag.Env, r route, conn net.Conn) (*diag.WSUpgrade, net.Conn) {
 	o := &diag.WSUpgrade{Purpose: r.Purpose, Address: r.Address, TLS: r.Transport.UsesTLS(), Path: r.WS.Path,
 		Origin: r.WS.Origin, Offered: r.WS.Subprotocols, UpgradeSent: true}
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	recorded := &firstBytesConn{Conn: conn}
 	header := http.Header{}
