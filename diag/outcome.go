@@ -51,6 +51,7 @@ const (
 	PurposeVersion       Purpose = "version"         // another MQTT version
 	PurposeNoCredentials Purpose = "no_credentials"  // the same without user name and password
 	PurposeOtherClientID Purpose = "other_client_id" // the same with a temporary client id
+	PurposeClientIDForm  Purpose = "client_id_form"  // with a temporary client id that shares one thing with the user's
 	PurposeNoSNI         Purpose = "no_sni"          // without server name
 	PurposeSNI           Purpose = "sni"             // with another server name
 	PurposeTLSVersion    Purpose = "tls_version"     // held to one TLS version
@@ -72,4 +73,12 @@ const (
 	PurposeQuestion      Purpose = "question"        // in the language of another kind of server
 	PurposeRetry         Purpose = "retry"           // the same once more
 	PurposeHeld          Purpose = "held"            // while others are held open
+)
+
+// What a temporary client id shares with the user's, as the label of an attempt of [PurposeClientIDForm].
+const (
+	FormCharacters = "characters" // its characters that are neither letters, digits nor hyphens
+	FormLength     = "length"     // its length
+	FormKept       = "kept"       // the session that is to be kept
+	FormPlain      = "plain"      // nothing: letters and digits alone, 14 of them
 )

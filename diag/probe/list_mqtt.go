@@ -2,5 +2,5 @@ package probe
 
 import "mqttdoctor/diag"
 
-var mqttProbes = []diag.Probe{mqttConnect, mqttOlder, mqttVersions, mqttAddresses, mqttWithoutCredentials, mqttOtherClientID, mqttKeepAlive,
+var mqttProbes = []diag.Probe{mqttConnect, mqttOlder, mqttVersions, mqttAddresses, mqttWithoutCredentials, mqttOtherClientID, mqttClientIDForm, mqttKeepAlive,
 	mqttShortConnect, mqttLongConnect, mqttReference, mqttPing, mqttStay, mqttStayOther, mqttHoldID, mqttLimit, mqttWatch}

@@ -90,8 +90,11 @@ var mqttOlder = diag.Probe{
 		}
 		_, found := understoodVersion(v)
 		// Silence says nothing by itself, and something where an older version was answered meanwhile.
-		worth := worthOlder(seen[0].Seen) || seen[0].Seen.Outcome == diag.OutcomeSilent && found
+		silent := seen[0].Seen.Outcome == diag.OutcomeSilent
+		worth := worthOlder(seen[0].Seen) || silent && found
 		switch {
+		case silent && !found && !v.Ended(checkVersions):
+			return diag.Wait()
 		case !worth:
 			return diag.Skip(diag.N("skip.not_the_question"))
 		case found:

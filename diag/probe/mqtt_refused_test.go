@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 
 	"mqttdoctor/diag"
@@ -66,7 +67,13 @@ func TestClientIDRefused(t *testing.T) {
 	suggested := "*"
 	runScenarios(t, slices.Concat(
 		inVersions(scenario{name: "id", peer: refuses(2, 0x85, is("boiler7")), in: id("boiler7"), want: "mqtt.client_id_rejected", suggest: suggested}, everyVersion...),
-		inVersions(scenario{name: "characters", peer: refuses(2, 0x85, is("boiler/7")), in: id("boiler/7"), want: "mqtt.client_id_rejected",
+		inVersions(scenario{name: "one id of unusual characters", peer: refuses(2, 0x85, is("boiler/7")), in: id("boiler/7"), want: "mqtt.client_id_rejected",
+			suggest: suggested}, "auto", "3.1.1"),
+		inVersions(scenario{name: "letters and digits alone", peer: refuses(2, 0x85, func(c diagtest.Connect) bool { return strings.ContainsAny(c.ClientID, "-/") }),
+			in: id("boiler/7"), want: "mqtt.client_id_rejected", variant: "characters", suggest: suggested}, everyVersion...),
+		inVersions(scenario{name: "kept session", peer: refuses(2, 0x85, func(c diagtest.Connect) bool { return !c.Clean }),
+			in: diag.TargetInput{ClientID: "boiler-7", CleanStart: new(bool)}, want: "mqtt.client_id_rejected", variant: "kept"}, everyVersion...),
+		inVersions(scenario{name: "characters", peer: refuses(2, 0x85, func(c diagtest.Connect) bool { return strings.Contains(c.ClientID, "/") }), in: id("boiler/7"), want: "mqtt.client_id_rejected",
 			variant: "characters", suggest: suggested}, everyVersion...),
 		inVersions(scenario{name: "length", peer: refuses(2, 0x85, func(c diagtest.Connect) bool { return len(c.ClientID) > 23 }),
 			in: id("a-client-id-of-more-than-23-characters"), want: "mqtt.client_id_rejected", variant: "long", suggest: suggested}, everyVersion...),

@@ -162,7 +162,7 @@ var mqttOtherClientID = diag.Probe{
 		own := r.MQTT.OwnClientID
 		return variant(ctx, env, r.with(diag.PurposeOtherClientID, "", func(r *route) {
 			if !own {
-				r.MQTT.ClientID = "md" + temporaryClientID()[len("mqttdoctor-"):]
+				r.MQTT.ClientID = plainClientID()
 			}
 		}))
 	},

@@ -40,6 +40,7 @@ const (
 	checkNoCreds      = diag.ProbeID("mqtt.without_credentials")
 	checkOtherID      = diag.ProbeID("mqtt.other_client_id")
 	checkVersions     = diag.ProbeID("mqtt.versions")
+	checkIDForm       = diag.ProbeID("mqtt.client_id_form")
 	checkKeepAlive    = diag.ProbeID("mqtt.keepalive")
 	checkShortConnect = diag.ProbeID("mqtt.short_connect")
 	checkLongConnect  = diag.ProbeID("mqtt.long_connect")
@@ -94,7 +95,7 @@ var connectRules = []diag.Rule{
 		When: providerRule},
 	{Code: "mqtt.version_unsupported", Severity: diag.SeverityCritical,
 		Sources:    []string{"[MQTT-3.1.2-2]", "MQTT 5.0 3.1.2.2", "MQTT 3.1.1 3.1.2.2"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkVersions, checkOtherID},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkVersions, checkOtherID, "net.mtu"},
 		LookAlikes: []diag.Code{"mqtt.closed_without_connack", "mqtt.no_connack", "mqtt.not_mqtt", "mqtt.client_id_rejected", "mqtt.bad_credentials"},
 		Hides:      []diag.Code{"mqtt.closed_without_connack", "mqtt.no_connack"},
 		When:       versionUnsupported},
@@ -142,7 +143,7 @@ var connectRules = []diag.Rule{
 		When:       keepAliveRejected},
 	{Code: "mqtt.client_id_rejected", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.1.3.1", "MQTT 3.1.1 3.1.3.1", "[MQTT-3.1.3-8]"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkOtherID, checkKeepAlive},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkOtherID, checkIDForm, checkKeepAlive},
 		LookAlikes: []diag.Code{"mqtt.keepalive_rejected", "mqtt.not_authorized", "mqtt.bad_credentials", "mqtt.version_unsupported"},
 		When:       clientIDRejected},
 	{Code: "mqtt.auth_required", Severity: diag.SeverityCritical,
@@ -172,7 +173,7 @@ var connectRules = []diag.Rule{
 		When:       noConnack},
 	{Code: "mqtt.closed_without_connack", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.1.4", "MQTT 5.0 4.13"},
-		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder, checkVersions, checkPeerMQTT, "peer.paths", "peer.listen", checkQuestions, "tcp.proxy_header", checkOtherID, checkNoCreds, checkShortConnect, checkLongConnect, checkKeepAlive},
+		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder, checkVersions, checkPeerMQTT, "peer.paths", "peer.listen", checkQuestions, "tcp.proxy_header", checkOtherID, checkIDForm, checkNoCreds, checkShortConnect, checkLongConnect, checkKeepAlive},
 		LookAlikes: []diag.Code{"tcp.closed_on_accept", "tcp.proxy_protocol_expected", "mqtt.version_unsupported", "mqtt.connect_too_large", "tls.required", "mqtt.no_connack"},
 		When:       closedWithoutConnack},
 }
@@ -313,7 +314,7 @@ func versionUnsupported(v *diag.View) diag.Verdict {
 		variant = "other_code"
 	case withoutAnswer(o):
 		variant = "closed"
-	case o.Outcome == diag.OutcomeSilent && accepted:
+	case o.Outcome == diag.OutcomeSilent:
 		variant = "silent"
 	default:
 		return diag.Excluded(diag.N("because.connect_stayed_open"))
@@ -498,25 +499,59 @@ func clientIDRejected(v *diag.View) diag.Verdict {
 	}
 	f := connectFinding(c)
 	f.Args["length"] = strconv.Itoa(len([]rune(o.ClientID)))
-	other := slices.Concat(attempts(v, diag.PurposeOtherClientID), attempts(v, diag.PurposeVersion, diag.PurposeOtherAddress))
+	other := slices.Concat(attempts(v, diag.PurposeOtherClientID), plainID(v), attempts(v, diag.PurposeVersion, diag.PurposeOtherAddress))
 	if s, ok := first(other, func(a *diag.Attempt) bool { return a.Accepted() && a.MQTT.ClientID != o.ClientID }); ok {
 		id := s.Seen.MQTT.ClientID
-		if s.Seen.Purpose == diag.PurposeOtherClientID && s.Seen.MQTT.Version == o.Version {
+		if sameVersion := s.Seen.MQTT.Version == o.Version; sameVersion && s.Seen.Purpose != diag.PurposeVersion && s.Seen.Purpose != diag.PurposeOtherAddress {
 			f.Suggestion = &diag.Suggestion{ClientID: &id}
 		}
 		f.Args["suggested"] = id
 	}
-	switch {
-	case !o.OwnClientID:
-		f.Variant = "temporary" // the broker wants ids of its own form
-	case o.Version == diag.Version31 && len([]rune(o.ClientID)) > 23:
-		f.Variant = "long"
-	case strings.IndexFunc(o.ClientID, notLetterOrDigit) >= 0 && len(o.ClientID) <= 23:
-		f.Variant = "characters"
-	case len([]rune(o.ClientID)) > 23:
-		f.Variant = "long"
+	var control diag.Sight[*diag.Attempt]
+	f.Variant, control = mindedOfID(v, o)
+	f.Evidence = append(slices.Clone(f.Evidence), control.Step.Evidence...)
+	if f.Variant == "kept" {
+		f.Suggestion = nil // the user's own id is as good as the other, with a clean start
+		delete(f.Args, "suggested")
 	}
 	return diag.Holds(f)
+}
+
+// mindedOfID is what of the client id the broker minds, as a variant, with the connection that showed it: one that shared just
+// that with the user's and was refused as well. It is empty where nothing but this id is known to be refused.
+func mindedOfID(v *diag.View, o *diag.MQTTConnect) (variant string, control diag.Sight[*diag.Attempt]) {
+	if !o.OwnClientID {
+		return "temporary", control // the broker wants ids of its own form
+	}
+	for _, s := range attempts(v, diag.PurposeClientIDForm) {
+		refused := s.Seen.MQTT != nil && !s.Seen.Accepted() && s.Seen.MQTT.Version == o.Version &&
+			(s.Seen.MQTT.Code == o.Code && s.Seen.MQTT.Outcome == o.Outcome || withoutAnswer(s.Seen.MQTT) && withoutAnswer(o))
+		switch {
+		case s.Seen.Label == diag.FormPlain && s.Seen.Accepted():
+			switch {
+			case len(o.ClientID) <= len(s.Seen.MQTT.ClientID):
+				return "characters", s
+			case strings.IndexFunc(o.ClientID, notLetterOrDigit) < 0:
+				return "long", s
+			}
+		case refused && s.Seen.Label == diag.FormKept:
+			return "kept", s
+		case refused && s.Seen.Label == diag.FormCharacters:
+			return "characters", s
+		case refused && s.Seen.Label == diag.FormLength:
+			return "long", s
+		}
+	}
+	if len(attempts(v, diag.PurposeClientIDForm)) == 0 && o.Version == diag.Version31 && len([]rune(o.ClientID)) > 23 {
+		return "long", control // more than the specification allows (MQTT 3.1 3.1)
+	}
+	return "", control
+}
+
+// plainID are the connections under a temporary client id of letters and digits alone.
+func plainID(v *diag.View) []diag.Sight[*diag.Attempt] {
+	return slices.DeleteFunc(slices.Clone(attempts(v, diag.PurposeClientIDForm)),
+		func(s diag.Sight[*diag.Attempt]) bool { return s.Seen.Label != diag.FormPlain })
 }
 
 // notLetterOrDigit tells characters that a server need not accept in a client id (MQTT 3.1.1 3.1.3.1).
@@ -807,6 +842,9 @@ func noConnack(v *diag.View) diag.Verdict {
 	if s, ok := first(attempts(v, diag.PurposeVersion, diag.PurposeALPN, diag.PurposeSmallSegments), (*diag.Attempt).Accepted); ok && !passes {
 		return diag.Excluded(diag.N("because.variation_works", "value", s.Seen.Label))
 	}
+	if s, ok := first(attempts(v, diag.PurposeVersion), (*diag.Attempt).SpeaksMQTT); ok && !passes && held(v, versionUnsupported) {
+		return diag.Excluded(diag.N("because.variation_works", "value", s.Seen.Label))
+	}
 	f := connectFinding(c)
 	f.Args["limit"] = seconds(v.Options.Timeout)
 	if passes {
@@ -841,6 +879,10 @@ func closedWithoutConnack(v *diag.View) diag.Verdict {
 	f := connectFinding(c)
 	// The same version with another client id decides before the others, which had another id too.
 	if s, ok := first(attempts(v, diag.PurposeOtherClientID), (*diag.Attempt).Accepted); ok && c.Seen.OwnClientID {
+		if minded, control := mindedOfID(v, c.Seen); minded == "kept" {
+			f.Variant, f.Evidence = minded, append(slices.Clone(f.Evidence), control.Step.Evidence...)
+			return diag.Holds(f)
+		}
 		id := s.Seen.MQTT.ClientID
 		f.Variant = "client_id"
 		f.Args["suggested"] = id

@@ -147,6 +147,11 @@ func loginLookAlikes() []recorded {
 	otherID := func(code int, change ...func(*diag.MQTTConnect)) diag.Step {
 		return seen(checkOtherID, "", tried(diag.PurposeOtherClientID, diag.SchemeMQTT, answered(code, change...)))
 	}
+	form := func(shares string, m *diag.MQTTConnect) diag.Step {
+		a := tried(diag.PurposeClientIDForm, diag.SchemeMQTT, m)
+		a.Label = shares
+		return seen(checkIDForm, shares, a)
+	}
 	noLogin := func(code int) diag.Step {
 		return seen(checkNoCreds, "", tried(diag.PurposeNoCredentials, diag.SchemeMQTT, answered(code)))
 	}
@@ -163,7 +168,17 @@ func loginLookAlikes() []recorded {
 			seen("mqtt.addresses", "192.0.2.2:1883", tried(diag.PurposeOtherAddress, diag.SchemeMQTT, answered(0, withLogin)))}, want: "mqtt.not_authorized", variant: "address"},
 		{name: "a login held back proves nothing", target: loginGiven, steps: []diag.Step{connect(answered(5, withOwnID, func(o *diag.MQTTConnect) { o.CredentialsWithheld = true }))}, want: ""},
 		{name: "2 that another id passes", target: loginGiven, steps: []diag.Step{connect(answered(2, withLogin, withOwnID)), otherID(0, withLogin)},
-			want: "mqtt.client_id_rejected", variant: "characters", because: map[diag.Code]string{"mqtt.not_authorized": "because.connack_code"}},
+			want: "mqtt.client_id_rejected", because: map[diag.Code]string{"mqtt.not_authorized": "because.connack_code"}},
+		{name: "2 that its characters bring about", target: loginGiven, steps: []diag.Step{connect(answered(2, withLogin, withOwnID)), otherID(0, withLogin),
+			form(diag.FormCharacters, answered(2, withLogin)), form(diag.FormLength, answered(0, withLogin))}, want: "mqtt.client_id_rejected", variant: "characters"},
+		{name: "2 that its length brings about", target: loginGiven, steps: []diag.Step{connect(answered(2, withLogin, withOwnID)), otherID(0, withLogin),
+			form(diag.FormCharacters, answered(0, withLogin)), form(diag.FormLength, answered(2, withLogin))}, want: "mqtt.client_id_rejected", variant: "long"},
+		{name: "2 that the kept session brings about", target: loginGiven, steps: []diag.Step{connect(answered(2, withLogin, withOwnID)), otherID(0, withLogin),
+			form(diag.FormKept, answered(2, withLogin))}, want: "mqtt.client_id_rejected", variant: "kept"},
+		{name: "2 to this id, whatever it shares with others", target: loginGiven, steps: []diag.Step{connect(answered(2, withLogin, withOwnID)), otherID(0, withLogin),
+			form(diag.FormCharacters, answered(0, withLogin)), form(diag.FormKept, answered(0, withLogin))}, want: "mqtt.client_id_rejected"},
+		{name: "2 but to letters and digits", target: loginGiven, steps: []diag.Step{connect(answered(2, withLogin, withOwnID)), otherID(2, withLogin),
+			form(diag.FormPlain, answered(0, withLogin, func(o *diag.MQTTConnect) { o.ClientID = "md0123456789ab" }))}, want: "mqtt.client_id_rejected", variant: "characters"},
 		{name: "banned is neither", target: loginGiven, steps: []diag.Step{connect(answered(0x8A, withLogin, withOwnID, inFive))}, want: "mqtt.banned",
 			because: map[diag.Code]string{"mqtt.bad_credentials": "because.connack_code", "mqtt.not_authorized": "because.connack_code"}},
 		{name: "a method is neither", target: loginGiven, steps: []diag.Step{connect(answered(0x8C, withLogin, withOwnID, inFive))}, want: "mqtt.auth_method"},
@@ -173,7 +188,7 @@ func loginLookAlikes() []recorded {
 		{name: "a code of MQTT 5 in 3.1.1", target: tcp, steps: []diag.Step{connect(answered(0x97))}, want: "mqtt.server_busy"},
 		{name: "AUTH in place of a CONNACK", target: loginGiven, steps: []diag.Step{connect(answered(0x18, withLogin, withOwnID, inFive))}, want: "mqtt.auth_method"},
 		{name: "no reason named, and another id passes", target: loginGiven, steps: append(nothingHelps(0x83, inFive), connect(answered(0x83, withLogin, withOwnID, inFive)),
-			otherID(0, withLogin, inFive)), want: "mqtt.client_id_rejected", variant: "characters",
+			otherID(0, withLogin, inFive)), want: "mqtt.client_id_rejected",
 			because: map[diag.Code]string{"mqtt.keepalive_rejected": "because.smaller_keepalive_same"}},
 		{name: "no reason named, and nothing helps", target: tcp, steps: append(nothingHelps(0x83, inFive), connect(answered(0x83, inFive)), otherID(0x83, inFive)),
 			want: "mqtt.server_unavailable", variant: "unnamed", because: map[diag.Code]string{"mqtt.server_busy": "because.connack_code", "mqtt.not_authorized": "because.connack_code"}},
@@ -224,9 +239,11 @@ func connectLookAlikes() []recorded {
 		{name: "5 refused as unspecified, 3.1.1 refused too", target: five, steps: []diag.Step{connect(answered(0x80, inFive)), version(answered(3))}, want: "mqtt.server_unavailable", variant: "unnamed",
 			because: map[diag.Code]string{"mqtt.version_unsupported": "because.connack_code"}},
 		{name: "5 refused as unspecified, passes with another id", target: five, steps: []diag.Step{connect(answered(0x80, inFive, withOwnID)), version(answered(0)),
-			other(checkOtherID, diag.PurposeOtherClientID, diag.SchemeMQTT, answered(0, inFive))}, want: "mqtt.client_id_rejected", variant: "characters"},
+			other(checkOtherID, diag.PurposeOtherClientID, diag.SchemeMQTT, answered(0, inFive))}, want: "mqtt.client_id_rejected"},
 		{name: "silence in 5, 3.1.1 works", target: five, steps: []diag.Step{connect(unanswered(diag.OutcomeSilent, inFive)), version(answered(0))},
 			want: "mqtt.version_unsupported", variant: "silent"},
+		{name: "5 unanswered, 3.1.1 refuses the login: the version", target: five, steps: []diag.Step{connect(unanswered(diag.OutcomeSilent, inFive)), version(answered(5))},
+			want: "mqtt.version_unsupported", variant: "silent", because: map[diag.Code]string{"mqtt.no_connack": "because.variation_works"}},
 		{name: "silence in all", target: five, steps: []diag.Step{connect(unanswered(diag.OutcomeSilent, inFive)), version(unanswered(diag.OutcomeSilent))}, want: "mqtt.no_connack",
 			because: map[diag.Code]string{"mqtt.closed_without_connack": "because.connection_stayed_open", "mqtt.not_mqtt": "because.nothing_said"}},
 		{name: "a close is not silence", target: tcp, steps: []diag.Step{connect(unanswered(diag.OutcomeClosed)), version(unanswered(diag.OutcomeClosed, inFive))}, want: "mqtt.closed_without_connack",
@@ -251,7 +268,7 @@ func connectLookAlikes() []recorded {
 		{name: "2 over the id, not the keep alive", target: tcp, steps: []diag.Step{connect(answered(2, withOwnID, keepAliveOf(3600))),
 			other(checkOtherID, diag.PurposeOtherClientID, diag.SchemeMQTT, answered(0, keepAliveOf(3600))),
 			other(checkKeepAlive, diag.PurposeKeepAlive, diag.SchemeMQTT, answered(0, keepAliveOf(30))), other(checkKeepAlive, diag.PurposeKeepAlive, diag.SchemeWS, answered(0, keepAliveOf(3600)))},
-			want: "mqtt.client_id_rejected", variant: "characters", because: map[diag.Code]string{"mqtt.keepalive_rejected": "because.keepalive_passes_with_other_id"}},
+			want: "mqtt.client_id_rejected", because: map[diag.Code]string{"mqtt.keepalive_rejected": "because.keepalive_passes_with_other_id"}},
 		{name: "another protocol", target: tcp, steps: []diag.Step{connect(unanswered(diag.OutcomeOther, saying("ssh")))}, want: "mqtt.not_mqtt",
 			because: map[diag.Code]string{"mqtt.no_connack": "because.not_that_answer"}},
 		{name: "HTTP that upgrades is a WebSocket listener", target: tcp, steps: []diag.Step{connect(unanswered(diag.OutcomeOther, saying("http"))),
