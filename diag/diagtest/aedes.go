@@ -75,7 +75,7 @@ func Aedes(t testing.TB) *Broker {
 	t.Cleanup(p.stop)
 	b.Log = p.log
 	var ports struct{ MQTT, MQTTS, WS, WSS int }
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(startLimit); ; time.Sleep(20 * time.Millisecond) {
 		line, _, complete := strings.Cut(p.log()+"\n", "\n")
 		if complete && json.Unmarshal([]byte(line), &ports) == nil {
 			break
@@ -88,7 +88,7 @@ func Aedes(t testing.TB) *Broker {
 	b.MQTTS = fmt.Sprintf("mqtts://127.0.0.1:%d", ports.MQTTS)
 	b.WS = fmt.Sprintf("ws://127.0.0.1:%d/mqtt", ports.WS)
 	b.WSS = fmt.Sprintf("wss://127.0.0.1:%d/mqtt", ports.WSS)
-	if err := awaitMQTT(10*time.Second, p.alive, nil, b.URLs()...); err != nil {
+	if err := awaitMQTT(startLimit, p.alive, nil, b.URLs()...); err != nil {
 		t.Fatalf("aedes: %v\n%s", err, p.log())
 	}
 	return b

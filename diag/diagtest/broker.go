@@ -73,6 +73,13 @@ var AllBrokers = []struct {
 // connect311 is an MQTT 3.1.1 CONNECT with Clean Session, Keep Alive 60 s and the client id "ready".
 var connect311 = []byte{0x10, 17, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 60, 0, 5, 'r', 'e', 'a', 'd', 'y'}
 
+const (
+	// startLimit is what a broker is given to start: far more than any takes, for a busy machine is no reason to fail.
+	startLimit = 90 * time.Second
+	// askLimit bounds one question to it.
+	askLimit = 20 * time.Second
+)
+
 // awaitMQTT waits until each URL answers a CONNECT of MQTT 3.1.1 with a CONNACK of whatever code. It gives up after
 // limit, or at once when alive (may be nil) tells that the broker is gone. A broken certificate may be what the test is about.
 func awaitMQTT(limit time.Duration, alive func() bool, in *Netns, urls ...string) error {
@@ -101,12 +108,12 @@ func askMQTT(ca *CA, rawURL string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := net.DialTimeout("tcp", u.Host, 2*time.Second)
+	conn, err := net.DialTimeout("tcp", u.Host, askLimit)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(askLimit)); err != nil {
 		return err
 	}
 	var stream io.ReadWriter = conn
@@ -128,7 +135,7 @@ func askMQTT(ca *CA, rawURL string) error {
 }
 
 func askMQTTOverWS(stream io.ReadWriter, u *url.URL) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
 	defer cancel()
 	// One connection, made before: the transport only has to hand it over. It speaks plain HTTP on it, so the scheme
 	// is ws even where stream is a TLS connection.

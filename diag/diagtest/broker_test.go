@@ -78,7 +78,7 @@ func login(rawURL, username, password string) (byte, error) {
 		return 0, err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(askLimit))
 	conn.Write(clientPacket(4, &v5.Connect{ProtocolName: "MQTT", ClientID: "login", UsernameFlag: true, Username: username,
 		Password: []byte(password)}))
 	raw, err := readPacket(conn)
@@ -125,7 +125,7 @@ func TestReaper(t *testing.T) {
 	if file := os.Getenv(fileVar); file != "" {
 		b := Mosquitto(t, MosquittoOptions{Listeners: []string{"mqtt"}})
 		os.WriteFile(file, []byte(makeWorldDir(t)+" "+b.MQTT), 0o644)
-		time.Sleep(time.Minute)
+		time.Sleep(2 * startLimit) // it is killed before
 		return
 	}
 	Require(t, "mosquitto")
@@ -151,11 +151,9 @@ func TestReaper(t *testing.T) {
 
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for range 500 {
-		if done() {
-			return
+	for deadline := time.Now().Add(startLimit); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("within %v it did not happen that %s", startLimit, what)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
-	t.Fatalf("within ten seconds it did not happen that %s", what)
 }

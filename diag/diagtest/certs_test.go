@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ocsp"
 )
@@ -18,7 +17,7 @@ import (
 func handshake(t *testing.T, server *tls.Config, client *tls.Config) (tls.ConnectionState, error) {
 	t.Helper()
 	p := TLSPeer(t, server, func(conn net.Conn) { Silent(conn) })
-	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", p.Addr, client)
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: startLimit}, "tcp", p.Addr, client)
 	if err != nil {
 		return tls.ConnectionState{}, err
 	}

@@ -34,7 +34,7 @@ func TestDNSServers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := DNSServer(t, test.handle)
 			for _, network := range []string{"udp", "tcp"} {
-				client := &dns.Client{Net: network, Timeout: 2 * time.Second}
+				client := &dns.Client{Net: network, Timeout: startLimit}
 				answer, _, err := client.Exchange(new(dns.Msg).SetQuestion(test.ask, test.qtype), p.Addr)
 				if err != nil {
 					t.Fatal(err)
@@ -56,11 +56,11 @@ func TestDNSServers(t *testing.T) {
 		t.Error("the silent server answered")
 	}
 	truncated := DNSServer(t, DNSTruncated(records))
-	answer, _, err := (&dns.Client{Timeout: time.Second}).Exchange(new(dns.Msg).SetQuestion("broker.test.", dns.TypeA), truncated.Addr)
+	answer, _, err := (&dns.Client{Timeout: startLimit}).Exchange(new(dns.Msg).SetQuestion("broker.test.", dns.TypeA), truncated.Addr)
 	if err != nil || !answer.Truncated || len(answer.Answer) != 0 {
 		t.Errorf("truncated over UDP: %v %v", answer, err)
 	}
-	answer, _, err = (&dns.Client{Net: "tcp", Timeout: time.Second}).Exchange(new(dns.Msg).SetQuestion("broker.test.", dns.TypeA), truncated.Addr)
+	answer, _, err = (&dns.Client{Net: "tcp", Timeout: startLimit}).Exchange(new(dns.Msg).SetQuestion("broker.test.", dns.TypeA), truncated.Addr)
 	if err != nil || answer.Truncated || len(answer.Answer) != 1 {
 		t.Errorf("truncated over TCP: %v %v", answer, err)
 	}

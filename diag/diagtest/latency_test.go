@@ -27,10 +27,11 @@ func TestLatencyPath(t *testing.T) {
 		return
 	}
 	path := LatencyPath(t, 50*time.Millisecond)
-	within := func(what string, got, low, high time.Duration) {
+	// No bound from above: that is the machine's.
+	atLeast := func(what string, got, low time.Duration) {
 		t.Helper()
-		if got < low || got > high {
-			t.Errorf("%s took %v, want %v to %v", what, got, low, high)
+		if got < low {
+			t.Errorf("%s took %v, want %v at least", what, got, low)
 		}
 	}
 	for _, address := range []string{path.Right.IPv4, path.Right.IPv6} {
@@ -40,7 +41,7 @@ func TestLatencyPath(t *testing.T) {
 			t.Fatal(out)
 		}
 		best, _ := strconv.ParseFloat(match[1], 64)
-		within("ping "+address, time.Duration(best*float64(time.Millisecond)), 100*time.Millisecond, 110*time.Millisecond)
+		atLeast("ping "+address, time.Duration(best*float64(time.Millisecond)), 100*time.Millisecond)
 	}
 
 	var peer *PeerServer
@@ -51,7 +52,6 @@ func TestLatencyPath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The best of five: a busy machine may delay any one of them.
 	dial := func(addr string, limit time.Duration) (best time.Duration, err error) {
 		best = time.Hour
 		for range 5 {
@@ -67,11 +67,11 @@ func TestLatencyPath(t *testing.T) {
 		}
 		return best, err
 	}
-	took, err := dial(peer.Addr, 2*time.Second)
+	took, err := dial(peer.Addr, startLimit)
 	if err != nil {
 		t.Fatal(err)
 	}
-	within("TCP handshake", took, 100*time.Millisecond, 115*time.Millisecond)
+	atLeast("TCP handshake", took, 100*time.Millisecond)
 	if _, err := net.DialTimeout("tcp", peer.Addr, 200*time.Millisecond); err == nil {
 		t.Error("the peer can be reached from outside its namespace")
 	}
@@ -80,11 +80,11 @@ func TestLatencyPath(t *testing.T) {
 	}
 
 	t.Run("closed", func(t *testing.T) {
-		took, err := dial(path.Right.IPv4+":9", 2*time.Second)
+		took, err := dial(path.Right.IPv4+":9", startLimit)
 		if !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("got %v", err)
 		}
-		within("refusal", took, 100*time.Millisecond, 115*time.Millisecond)
+		atLeast("refusal", took, 100*time.Millisecond)
 	})
 	t.Run("filtered", func(t *testing.T) {
 		path.Right.Filter(t, 10)
@@ -94,7 +94,7 @@ func TestLatencyPath(t *testing.T) {
 	})
 	t.Run("rejected", func(t *testing.T) {
 		path.Right.Reject(t, 11, "icmp-host-prohibited")
-		if took, err := dial(path.Right.IPv4+":11", 2*time.Second); !errors.Is(err, syscall.EHOSTUNREACH) {
+		if took, err := dial(path.Right.IPv4+":11", startLimit); !errors.Is(err, syscall.EHOSTUNREACH) {
 			t.Errorf("got %v after %v", err, took)
 		}
 	})
@@ -102,7 +102,7 @@ func TestLatencyPath(t *testing.T) {
 		path.LimitSize(100, true, false)
 		defer path.SetFilter(nil)
 		err := path.Left.Do(func() error {
-			conn, err := net.DialTimeout("tcp", peer.Addr, 2*time.Second)
+			conn, err := net.DialTimeout("tcp", peer.Addr, startLimit)
 			if err != nil {
 				return err
 			}

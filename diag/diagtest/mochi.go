@@ -71,7 +71,7 @@ func Mochi(t testing.TB, o MochiOptions) *Broker {
 	if len(o.TLS) > 0 || o.Cert.Leaf.Issuer.String() != b.CA.Cert.Subject.String() {
 		urls = []string{b.MQTT, b.WS} // TLS was made to fail, or by an authority that we do not know
 	}
-	if err := awaitMQTT(10*time.Second, nil, nil, urls...); err != nil {
+	if err := awaitMQTT(startLimit, nil, nil, urls...); err != nil {
 		t.Fatalf("mochi: %v", err)
 	}
 	return b

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // MosquittoOptions says how mosquitto is to run. The zero value is a broker with all four listeners that lets anybody
@@ -88,7 +87,7 @@ func startMosquitto(t testing.TB, program string, o MosquittoOptions) (*Broker, 
 		// A CONNECT over TLS cannot be answered to us, who have no certificate of theirs or do not know their CA.
 		urls = slices.DeleteFunc(urls, func(u string) bool { return u == b.MQTTS || u == b.WSS })
 	}
-	if err := awaitMQTT(10*time.Second, p.alive, o.Netns, urls...); err != nil {
+	if err := awaitMQTT(startLimit, p.alive, o.Netns, urls...); err != nil {
 		return nil, fmt.Errorf("mosquitto: %w\n%s", err, p.log())
 	}
 	b.Up = func() error {
@@ -96,7 +95,7 @@ func startMosquitto(t testing.TB, program string, o MosquittoOptions) (*Broker, 
 			return nil
 		}
 		p = startProcess(t, "mosquitto", dir, o.Netns, exec.Command(program, "-c", path))
-		return awaitMQTT(10*time.Second, p.alive, o.Netns, urls...)
+		return awaitMQTT(startLimit, p.alive, o.Netns, urls...)
 	}
 	return b, nil
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"testing"
-	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 )
@@ -17,7 +16,7 @@ func NATS(t testing.TB) *Broker {
 	b.CAPEM = b.CA.PEM
 	b.MQTT, b.WS = startNATS(t, nil)
 	b.MQTTS, b.WSS = startNATS(t, b.CA.Issue(t, CertOptions{}).Server())
-	if err := awaitMQTT(20*time.Second, nil, nil, b.URLs()...); err != nil {
+	if err := awaitMQTT(startLimit, nil, nil, b.URLs()...); err != nil {
 		t.Fatalf("nats: %v", err)
 	}
 	return b
@@ -42,7 +41,7 @@ func LimitedNATS(t testing.TB) *Broker {
 	b.MQTT, _ = startNATS(t, nil, func(o *natsserver.Options) {
 		o.Users = []*natsserver.User{user("doctor", true, true), user("reader", false, true), user("writer", true, false)}
 	})
-	if err := awaitMQTT(20*time.Second, nil, nil, b.URLs()...); err != nil {
+	if err := awaitMQTT(startLimit, nil, nil, b.URLs()...); err != nil {
 		t.Fatalf("nats: %v", err)
 	}
 	return b

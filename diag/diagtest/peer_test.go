@@ -14,18 +14,24 @@ import (
 	"time"
 )
 
-// exchange dials, writes, and reads up to limit bytes or until the deadline.
-func exchange(t *testing.T, addr string, write []byte, limit int, patience time.Duration) ([]byte, error) {
+// exchange dials, writes, and reads up to limit bytes: for as long as it takes until there are least bytes, and then until
+// nothing has ended the connection for patience.
+func exchange(t *testing.T, addr string, write []byte, least, limit int, patience time.Duration) ([]byte, error) {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", addr, 2*time.Second)
+	conn, err := net.DialTimeout("tcp", addr, startLimit)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(patience))
+	conn.SetDeadline(time.Now().Add(startLimit))
 	conn.Write(write)
-	got, err := io.ReadAll(io.LimitReader(conn, int64(limit)))
-	return got, err
+	got := make([]byte, least)
+	if n, err := io.ReadFull(conn, got); err != nil {
+		return got[:n], err
+	}
+	conn.SetDeadline(time.Now().Add(patience))
+	rest, err := io.ReadAll(io.LimitReader(conn, int64(limit-least)))
+	return append(got, rest...), err
 }
 
 func TestBrokenPeers(t *testing.T) {
@@ -67,10 +73,15 @@ func TestBrokenPeers(t *testing.T) {
 			if strings.HasPrefix(test.name, "drip") || test.name == "endless" {
 				limit = 6
 			}
-			got, err := exchange(t, p.Addr, test.write, limit, 300*time.Millisecond)
+			patience := startLimit
+			if test.err(os.ErrDeadlineExceeded) {
+				patience = 300 * time.Millisecond
+			}
+			got, err := exchange(t, p.Addr, test.write, len(test.want), limit, patience)
 			if string(got) != test.want || !test.err(err) {
 				t.Errorf("got %q, %v", got, err)
 			}
+			eventually(t, "the peer has taken the connection", func() bool { return p.Connections() > 0 })
 			if p.Connections() != 1 || p.URL("mqtt") != "mqtt://"+p.Addr {
 				t.Errorf("%d connections to %s", p.Connections(), p.URL("mqtt"))
 			}
@@ -90,18 +101,18 @@ func TestHTTPPeers(t *testing.T) {
 	if response.StatusCode != 403 || response.Header.Get("Server") != "proxy" || !strings.Contains(string(body), "403") {
 		t.Errorf("got %d %q", response.StatusCode, body)
 	}
-	got, err := exchange(t, hasty.Addr, connect311, 1000, 2*time.Second)
+	got, err := exchange(t, hasty.Addr, connect311, 0, 1000, startLimit)
 	if !bytes.HasPrefix(got, []byte("HTTP/1.1 400 ")) || err != nil {
 		t.Errorf("to a CONNECT: %q %v", got, err)
 	}
 	patient := PatientHTTPPeer(t, HTTPStatus(404))
-	if got, err := exchange(t, patient.Addr, connect311, 1000, 200*time.Millisecond); len(got) > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+	if got, err := exchange(t, patient.Addr, connect311, 0, 1000, 200*time.Millisecond); len(got) > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("patient, to a CONNECT: %q %v", got, err)
 	}
 }
 
 func TestClosedAndFilteredPorts(t *testing.T) {
-	_, err := net.DialTimeout("tcp", "127.0.0.1:"+strconv.Itoa(ClosedPort(t)), time.Second)
+	_, err := net.DialTimeout("tcp", "127.0.0.1:"+strconv.Itoa(ClosedPort(t)), startLimit)
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("closed port: %v", err)
 	}

@@ -4,17 +4,22 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
+	"sync"
 	"testing"
 )
 
 // FreePort returns a port of 127.0.0.1 on which nothing listens, TCP or UDP, for a program that cannot be told to
 // choose one itself. It is taken from below the range that the kernel gives to outgoing connections, since nothing
-// holds it until the program listens.
+// holds it until the program listens, and never twice within a test binary, whose other tests may be about to listen, too.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 200 {
 		port := 15000 + rand.IntN(17000)
+		if !claim(port) {
+			continue
+		}
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		tcp, err := net.Listen("tcp", addr)
 		if err != nil {
@@ -30,6 +35,26 @@ func FreePort(t testing.TB) int {
 	}
 	t.Fatal("no free port found in 200 tries")
 	return 0
+}
+
+// claimed are the ports that were given out last.
+var claimed struct {
+	sync.Mutex
+	ports []int
+}
+
+// claim tells whether a port was not given out lately, and notes that it is now. After thousands a port comes again.
+func claim(port int) bool {
+	claimed.Lock()
+	defer claimed.Unlock()
+	if slices.Contains(claimed.ports, port) {
+		return false
+	}
+	if len(claimed.ports) == 4000 {
+		claimed.ports = claimed.ports[1:]
+	}
+	claimed.ports = append(claimed.ports, port)
+	return true
 }
 
 // hostPort splits an address that the kernel gave.

@@ -90,7 +90,7 @@ func startPostgres(t testing.TB, bin string) (*PostgresServer, error) {
 	p := startProcess(t, "postgres", dir, nil, cmd)
 	reap("quit", strconv.Itoa(cmd.Process.Pid)) // killed it would leave its shared memory
 	s.Log = p.log
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(startLimit); ; time.Sleep(20 * time.Millisecond) {
 		if out, err := s.psql("postgres", "SELECT 1"); err == nil {
 			return s, nil
 		} else if !p.alive() || time.Now().After(deadline) {
@@ -131,7 +131,7 @@ func (s *PostgresServer) Query(t testing.TB, database, sql string) string {
 }
 
 func (s *PostgresServer) psql(database, sql string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "psql"), "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-c", sql, s.url+database)
 	out, err := cmd.CombinedOutput()

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // rabbit is the one RabbitMQ of this test binary: starting it takes about ten seconds.
@@ -120,7 +119,7 @@ func startRabbitMQ(t testing.TB, o RabbitMQOptions) (*Broker, error) {
 	cmd.Dir = dir
 	p := startProcess(t, "rabbitmq", dir, o.Netns, cmd)
 	b.Log = p.log
-	if err := awaitMQTT(90*time.Second, p.alive, o.Netns, b.URLs()...); err != nil {
+	if err := awaitMQTT(2*startLimit, p.alive, o.Netns, b.URLs()...); err != nil {
 		err = fmt.Errorf("%w\n%s", err, p.log())
 		p.stop()
 		epmd.stop()

@@ -56,7 +56,7 @@ func dialScripted(t *testing.T, b *ScriptedPeer, ca *CA, level byte) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(startLimit))
 	return &client{t, level, conn}
 }
 
@@ -328,7 +328,7 @@ func TestScriptedBrokerActions(t *testing.T) {
 		_ = name
 	}
 	silent := ScriptedBroker(t, Script{OnConnect: func(Connect) ConnectAnswer { return ConnectAnswer{Action: Silence} }})
-	if _, err := exchange(t, silent.Addr, connect311, 10, 100*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := exchange(t, silent.Addr, connect311, 0, 10, 100*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("silence: %v", err)
 	}
 	only311 := ScriptedBroker(t, Script{OnConnect: OnlyLevels(4)})
@@ -393,7 +393,7 @@ func TestScriptedUpgrades(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := ScriptedBroker(t, Script{WS: &test.ws})
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), startLimit)
 			defer cancel()
 			header := http.Header{}
 			if test.origin != "" {
