@@ -1,11 +1,23 @@
 package mqttwire
 
 import (
+	"io"
+	"net"
 	"testing"
 	"time"
 
 	"mqttdoctor/diag/diagtest"
 )
+
+// heldConn is closed only when the server has closed its end, too: it has read everything then.
+type heldConn struct{ *net.TCPConn }
+
+func (c *heldConn) Close() error {
+	c.CloseWrite()
+	c.SetReadDeadline(time.Now().Add(bound))
+	io.Copy(io.Discard, c.TCPConn)
+	return c.TCPConn.Close()
+}
 
 // What a DISCONNECT of MQTT 5 says changes what the server does with session and will.
 func TestDisconnectWith(t *testing.T) {
@@ -15,13 +27,15 @@ func TestDisconnectWith(t *testing.T) {
 		}
 		t.Run(broker.Name, func(t *testing.T) {
 			address := broker.Start(t).MQTT
-			present := func(id string) bool {
-				o := options(V5, id)
-				o.CleanStart, o.SessionExpiry = false, 300
-				s := connected(t, address, o)
-				kept := s.Connack().SessionPresent
-				s.Close()
-				return kept
+			// Who comes back before the server has read the DISCONNECT takes the session over.
+			connected := func(o ConnectOptions) Session {
+				t.Helper()
+				s, r := Connect(testContext(t), &heldConn{dial(t, address).(*net.TCPConn)}, o)
+				if r.Err != nil {
+					t.Fatal(r.Err)
+				}
+				t.Cleanup(func() { s.Close() })
+				return s
 			}
 			none := uint32(0)
 			for _, row := range []struct {
@@ -34,21 +48,21 @@ func TestDisconnectWith(t *testing.T) {
 				{"no expiry", Disconnection{SessionExpiry: &none}, false, false},
 				{"will", Disconnection{Code: 4}, true, true},
 			} {
-				watcher := connected(t, address, options(V5, "watcher"))
+				watcher := connected(options(V5, "watcher"))
 				if _, failure := watcher.Subscribe(testContext(t), []Subscription{{Filter: "leave/#", QoS: 1}}); failure != nil {
 					t.Fatal(failure)
 				}
 				o := options(V5, "leaver")
 				o.SessionExpiry, o.Will = 300, &Will{Topic: "leave/will", Payload: []byte("gone"), QoS: 1}
-				s := connected(t, address, o)
+				s := connected(o)
 				if failure := s.DisconnectWith(testContext(t), row.how); failure != nil {
 					t.Errorf("%s: %v", row.name, failure)
 				}
-				time.Sleep(100 * time.Millisecond) // who comes back before the server has read it takes the session over
+				time.Sleep(100 * time.Millisecond) // for what the server does after it has closed
 				// A message behind it comes behind the will, where there is one.
 				again := options(V5, "leaver")
 				again.CleanStart, again.SessionExpiry = false, 300
-				s = connected(t, address, again)
+				s = connected(again)
 				if kept := s.Connack().SessionPresent; kept != row.kept {
 					t.Errorf("%s: session present is %v, want %v", row.name, kept, row.kept)
 				}
@@ -62,7 +76,9 @@ func TestDisconnectWith(t *testing.T) {
 				watcher.Close()
 				time.Sleep(100 * time.Millisecond)
 			}
-			if present("leaver") {
+			o := options(V5, "leaver")
+			o.CleanStart, o.SessionExpiry = false, 300
+			if connected(o).Connack().SessionPresent {
 				t.Error("a session is left")
 			}
 		})

@@ -277,10 +277,11 @@ func TestEnds(t *testing.T) {
 // Silence ends an exchange with its context, and not the session. A late answer goes to nobody.
 func TestSilence(t *testing.T) {
 	eachVersion(t, func(t *testing.T, v Version) {
-		answer := make(chan struct{})
+		asked, answer := make(chan struct{}), make(chan struct{})
 		s := connected(t, server(t, v, nil, func(p *peer) {
 			pub, _ := p.next(PUBLISH)
 			p.next(PINGREQ)
+			close(asked)
 			<-answer
 			p.send(0x40, publishID(pub)...)
 			p.send(0x40, publishID(pub)...) // one too many
@@ -305,9 +306,16 @@ func TestSilence(t *testing.T) {
 		if _, failure := pending.Wait(canceled); kindFrom(failure) != FailCanceled {
 			t.Errorf("canceled: %v", failure)
 		}
-		ping, pinged := context.WithTimeout(context.Background(), soon/3)
-		defer pinged()
-		_, _ = s.Ping(ping) // the one that the server reads, should the first not have been written in time
+		for waits := true; waits; { // for the one that the server reads, should the first not have been written in time
+			ping, pinged := context.WithTimeout(context.Background(), soon/3)
+			_, _ = s.Ping(ping)
+			pinged()
+			select {
+			case <-asked:
+				waits = false
+			default:
+			}
+		}
 		close(answer)
 		if got, failure := pending.Wait(testContext(t)); failure != nil || !got.Acked {
 			t.Errorf("%+v, %v", got, failure)
@@ -430,10 +438,11 @@ func TestLimits(t *testing.T) {
 
 // No more messages are unacknowledged than the server's Receive Maximum allows.
 func TestReceiveMaximum(t *testing.T) {
-	release := make(chan struct{})
+	gaveUp, release := make(chan struct{}), make(chan struct{})
 	s := connected(t, server(t, V5, &v5.Properties{ReceiveMaximum: ptr(uint16(2))}, func(p *peer) {
 		one, _ := p.next(PUBLISH)
 		p.next(PUBLISH)
+		<-gaveUp
 		p.conn.SetReadDeadline(time.Now().Add(soon))
 		if n, err := p.conn.Read(make([]byte, 1)); n > 0 || !isTimeout(err) {
 			p.t.Errorf("more than two messages: %d, %v", n, err)
@@ -452,6 +461,7 @@ func TestReceiveMaximum(t *testing.T) {
 	if _, failure := s.StartPublishContext(short, Message{Topic: "a", QoS: 1}).Wait(testContext(t)); kindFrom(failure) != FailNoAnswer {
 		t.Errorf("the third: %v", failure)
 	}
+	close(gaveUp)
 	<-release
 	if _, failure := s.Publish(testContext(t), Message{Topic: "a", QoS: 1}); failure != nil {
 		t.Errorf("the third, once there is room: %v", failure)
@@ -546,7 +556,7 @@ func closeSoon(t *testing.T, s Session) {
 	t.Helper()
 	begun := time.Now()
 	s.Close()
-	if took := time.Since(begun); took > 2*time.Second {
+	if took := time.Since(begun); took > bound/2 {
 		t.Errorf("closing took %v", took)
 	}
 }
@@ -586,11 +596,11 @@ func TestCloseWhileBusy(t *testing.T) {
 	}
 }
 
-// nothingRuns fails if a goroutine of a session is left. paho's last ones are given a moment: they have nothing left to do.
+// nothingRuns fails if a goroutine of a session is left. paho's last ones are given time: they have nothing left to do.
 func nothingRuns(t *testing.T) {
 	t.Helper()
 	var left []string
-	for range 100 {
+	for deadline := time.Now().Add(bound); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		stacks := make([]byte, 4<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		left = nil
@@ -603,7 +613,6 @@ func nothingRuns(t *testing.T) {
 		if len(left) == 0 {
 			return
 		}
-		time.Sleep(time.Millisecond)
 	}
 	t.Errorf("%d goroutines are left:\n%s", len(left), strings.Join(left, "\n\n"))
 }
