@@ -47,6 +47,9 @@ func CheckTopicName(topic string) Note {
 
 // CheckTopicFilter says what is wrong with a Topic Filter (MQTT 5.0 4.7.1, 4.8.2): zero where nothing is.
 func CheckTopicFilter(filter string) Note {
+	if filter == "" { // [MQTT-4.7.3-1]
+		return N("input.filter_empty")
+	}
 	if note := checkTopicText(filter); !note.IsZero() {
 		return note
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -53,45 +52,33 @@ func readJSONOf(w http.ResponseWriter, r *http.Request, dst any, optional bool, 
 	return decodeStrict(body, dst)
 }
 
-// decodeStrict decodes one JSON value and names, by full path, every field that is unknown or of the wrong type.
+// decodeStrict decodes one JSON value and names, by full path, every field that is unknown, there twice or of the wrong type.
 func decodeStrict(body []byte, dst any) error {
+	if err := checkCharacters(body); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	var raw any
 	if err := d.Decode(&raw); err != nil {
-		return &badRequest{status: http.StatusBadRequest, code: "not_json", args: diag.Args{"error": syntaxText(err)}}
+		return syntaxProblem(err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return &badRequest{status: http.StatusBadRequest, code: "not_json", args: diag.Args{"error": "more than one value"}}
+		return notJSON("more")
 	}
 	if _, ok := raw.(map[string]any); !ok {
-		return &badRequest{status: http.StatusBadRequest, code: "not_json", args: diag.Args{"error": "not an object"}}
+		return notJSON("object")
 	}
-	errs := diag.FieldErrors{}
+	errs := twice(body)
 	check("", raw, reflect.TypeOf(dst).Elem(), errs)
 	if len(errs) > 0 {
 		return errs
 	}
 	if err := json.Unmarshal(body, dst); err != nil {
-		// What check did not foresee: still the client's fault, and the text holds no value of a secret.
-		return &badRequest{status: http.StatusBadRequest, code: "not_json", args: diag.Args{"error": syntaxText(err)}}
+		// What check did not foresee: still the client's fault.
+		return syntaxProblem(err)
 	}
 	return nil
-}
-
-// syntaxText never quotes the input, which may hold a password.
-func syntaxText(err error) string {
-	var syntax *json.SyntaxError
-	var typed *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		return fmt.Sprintf("syntax error at byte %d", syntax.Offset)
-	case errors.As(err, &typed):
-		return fmt.Sprintf("%s: not of type %s", typed.Field, typed.Type)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return "unexpected end"
-	}
-	return "not readable"
 }
 
 var unmarshalerType = reflect.TypeFor[json.Unmarshaler]()

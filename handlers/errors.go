@@ -43,10 +43,11 @@ var (
 	ErrPanic = errors.New("handler panicked")
 )
 
-// badRequest is an error of the request itself, with a code of the interface and the text api.<code>.
+// badRequest is an error of the request itself, with a code of the interface and the text api.<code>, or another one.
 type badRequest struct {
 	status int
 	code   string
+	text   *diag.Note // nil: api.<code> with args
 	args   diag.Args
 	fields diag.FieldErrors
 }
@@ -75,8 +76,11 @@ func problem(err error, lang catalogue.Lang) Problem {
 		p.Fields = catalogue.FieldErrors(fields, lang)
 		return p
 	case errors.As(err, &bad):
-		p := Problem{Status: bad.status, Code: bad.code,
-			Message: say(diag.Note{Key: "api." + bad.code, Args: bad.args}, lang)}
+		text := diag.Note{Key: "api." + bad.code, Args: bad.args}
+		if bad.text != nil {
+			text = *bad.text
+		}
+		p := Problem{Status: bad.status, Code: bad.code, Message: say(text, lang)}
 		if len(bad.fields) > 0 {
 			p.Fields = catalogue.FieldErrors(bad.fields, lang)
 		}

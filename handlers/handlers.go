@@ -72,7 +72,7 @@ func New(deps Deps) *Handlers {
 // Register adds every route: API, exports, health and pages.
 func (h *Handlers) Register(r chi.Router) {
 	r.NotFound(h.NotFound)
-	r.MethodNotAllowed(h.wrap(func(http.ResponseWriter, *http.Request) error { return errMethod }))
+	r.MethodNotAllowed(h.wrap(func(w http.ResponseWriter, q *http.Request) error { return wrongMethod(w, q, r) }))
 	r.Get("/healthz", h.wrap(h.handleHealth))
 	r.Get("/readyz", h.wrap(h.handleReady))
 	if h.Metrics != nil {

@@ -325,7 +325,10 @@ func TestUnknownRoutesAreInTheErrorShape(t *testing.T) {
 	s := startServer(t, testConfig(t), testEngine(guard.Laptop))
 	s.do("GET", "/api/v1/nothing", "").wantError(http.StatusNotFound, "not_found")
 	s.do("GET", "/api", "").wantError(http.StatusNotFound, "not_found")
-	s.do("PUT", "/api/v1/runs", "{}").wantError(http.StatusMethodNotAllowed, "method_not_allowed")
+	a := s.do("PUT", "/api/v1/runs", "{}")
+	if a.wantError(http.StatusMethodNotAllowed, "method_not_allowed"); a.header.Get("Allow") != "GET, HEAD, POST" {
+		t.Errorf("Allow is %q", a.header.Get("Allow"))
+	}
 	if a := s.do("GET", "/nothing", ""); a.status != http.StatusNotFound {
 		t.Errorf("status %d", a.status)
 	}

@@ -67,6 +67,27 @@ func opened(s diag.Step) bool {
 	return false
 }
 
+// notReached skips what should have followed a step that led nowhere. A step that did not run did not fail: its own reason is
+// given on.
+func notReached(before diag.Step) diag.Decision {
+	if before.SkippedBecause != nil {
+		return diag.Skip(*before.SkippedBecause)
+	}
+	return diag.Skip(diag.N("skip.before_failed", "check", string(before.Check)))
+}
+
+// notReachedBy is notReached for a check that follows all steps of another one: a failed one of them counts first.
+func notReachedBy(v *diag.View, check diag.ProbeID) diag.Decision {
+	steps := v.StepsOf(check)
+	if i := slices.IndexFunc(steps, func(s diag.Step) bool { return s.SkippedBecause == nil }); i >= 0 {
+		return notReached(steps[i])
+	}
+	if len(steps) > 0 {
+		return notReached(steps[0])
+	}
+	return notReached(diag.Step{Check: check})
+}
+
 // openedAddresses lists the addresses at which a check of the asked chain left a usable connection, in the order of time.
 func openedAddresses(v *diag.View, check diag.ProbeID) []string {
 	var out []string

@@ -82,7 +82,7 @@ var mqttOlder = diag.Probe{
 		seen := diag.SeenBy[*diag.MQTTConnect](v, checkMQTT)
 		switch {
 		case len(seen) == 0:
-			return diag.Skip(diag.N("skip.before_failed", "check", string(checkMQTT)))
+			return notReachedBy(v, checkMQTT)
 		case seen[0].Seen.Accepted():
 			return diag.Skip(diag.N("skip.connected"))
 		case otherTransportKnown(v):

@@ -251,7 +251,7 @@ var mqttAddresses = diag.Probe{
 	Each: func(v *diag.View, before diag.Step) diag.Decision {
 		switch opened := openedAddresses(v, before.Check); {
 		case !slices.Contains(opened, before.Subject):
-			return diag.Skip(diag.N("skip.before_failed", "check", string(before.Check)))
+			return notReached(before)
 		case opened[0] == before.Subject:
 			return diag.Skip(diag.N("skip.asked_there"))
 		}

@@ -99,11 +99,11 @@ var peerMQTT = diag.Probe{
 		a, ok := before.Observation.(*diag.Attempt)
 		switch {
 		case !ok:
-			return diag.Skip(diag.N("skip.before_failed", "check", string(checkTransports)))
+			return notReached(before)
 		case a.MQTT != nil:
 			return diag.Skip(diag.N("skip.already_clear"))
 		case before.Status != diag.StatusPassed:
-			return diag.Skip(diag.N("skip.before_failed", "check", string(checkTransports)))
+			return notReached(before)
 		}
 		return diag.Run()
 	},

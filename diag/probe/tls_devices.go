@@ -128,7 +128,7 @@ var tlsDevices = diag.Probe{
 	Ready: func(v *diag.View) diag.Decision {
 		return afterHandshake(v, func() diag.Decision {
 			if _, ok := shookHands(v); !ok {
-				return diag.Skip(diag.N("skip.before_failed", "check", string(checkTLS)))
+				return notReachedBy(v, checkTLS)
 			}
 			return diag.Run()
 		})

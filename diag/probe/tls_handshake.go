@@ -17,7 +17,7 @@ var tlsHandshake = diag.Probe{
 	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.Scheme.UsesTLS() },
 	Each: func(_ *diag.View, before diag.Step) diag.Decision {
 		if !opened(before) {
-			return diag.Skip(diag.N("skip.before_failed", "check", string(before.Check)))
+			return notReached(before)
 		}
 		return diag.Run()
 	},

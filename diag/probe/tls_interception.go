@@ -21,7 +21,7 @@ var tlsInterception = diag.Probe{
 				return diag.Skip(diag.N("skip.not_the_question"))
 			}
 			if _, ok := shookHands(v); !ok {
-				return diag.Skip(diag.N("skip.before_failed", "check", string(checkTLS)))
+				return notReachedBy(v, checkTLS)
 			}
 			return diag.Run()
 		})

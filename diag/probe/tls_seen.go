@@ -48,7 +48,7 @@ func afterHandshake(v *diag.View, decide func() diag.Decision) diag.Decision {
 	case !v.Ended(checkTLS):
 		return diag.Wait()
 	case len(handshakesOf(v)) == 0:
-		return diag.Skip(diag.N("skip.before_failed", "check", string(checkTLS)))
+		return notReachedBy(v, checkTLS)
 	}
 	return decide()
 }

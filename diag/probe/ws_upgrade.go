@@ -15,7 +15,7 @@ var wsUpgrade = diag.Probe{
 	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.Scheme.IsWebSocket() },
 	Each: func(_ *diag.View, before diag.Step) diag.Decision {
 		if !opened(before) {
-			return diag.Skip(diag.N("skip.before_failed", "check", string(before.Check)))
+			return notReached(before)
 		}
 		return diag.Run()
 	},

@@ -130,7 +130,7 @@ func afterUpgrade(v *diag.View, wanted func(*diag.WSUpgrade) bool) diag.Decision
 	seen := diag.SeenBy[*diag.WSUpgrade](v, checkWS)
 	switch {
 	case len(seen) == 0:
-		return diag.Skip(diag.N("skip.before_failed", "check", string(checkWS)))
+		return notReachedBy(v, checkWS)
 	case slices.ContainsFunc(seen, func(s diag.Sight[*diag.WSUpgrade]) bool { return s.Seen.Outcome == diag.OutcomeOK }):
 		return diag.Skip(diag.N("skip.upgraded"))
 	case slices.ContainsFunc(seen, func(s diag.Sight[*diag.WSUpgrade]) bool { return wanted(s.Seen) }):
