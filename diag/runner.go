@@ -72,11 +72,12 @@ type walk struct {
 	quit   chan struct{} // closed at the end, so that a late probe never blocks on inbox
 	open   map[string]Step
 	said   map[Code]Finding
+	echoes echoes
 }
 
 func newWalk(r *Runner, plan Plan, env Env, header Report, emit func(Event)) *walk {
 	w := &walk{r: r, plan: plan, env: env, report: header, emit: emit,
-		inbox: make(chan message, 64), quit: make(chan struct{}), open: map[string]Step{}, said: map[Code]Finding{}}
+		inbox: make(chan message, 64), quit: make(chan struct{}), open: map[string]Step{}, said: map[Code]Finding{}, echoes: newEchoes(plan.Target)}
 	for _, p := range plan.Checks {
 		w.states = append(w.states, &checkState{probe: p})
 	}
@@ -346,7 +347,7 @@ func (w *walk) runStep(ctx context.Context, i int, step Step, subject Subject, v
 	env.Progress = func(done, total int, unit string) {
 		w.post(message{check: i, step: step, progress: true, done: done, total: total, unit: unit})
 	}
-	result := w.guarded(ctx, probe, &env, subject)
+	result := w.echoes.hush(w.guarded(ctx, probe, &env, subject))
 	step.Duration = w.env.Now().Sub(step.StartedAt)
 	step.Status, step.Summary, step.Failure = result.Status, result.Summary, result.Failure
 	// A nil pointer in an interface would be asked for its facts.
