@@ -42,7 +42,11 @@ func (w *writer) tables(steps []diag.Step) map[string]TableView {
 			if s.Subject != "" {
 				name += "@" + s.Subject
 			}
-			all[name] = w.table(t, s.ID)
+			v := w.table(t, s.ID)
+			if s.Subject != "" { // several steps measure the same: their titles must not be the same
+				v.Title += " · " + s.Subject
+			}
+			all[name] = v
 		}
 	}
 	return all

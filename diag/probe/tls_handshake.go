@@ -83,14 +83,14 @@ func certFault(t diag.Target, o *diag.TLSHandshake) string {
 	switch {
 	case leaf == nil || f == nil:
 		return ""
-	case !f.Trusted() && leaf.SelfIssued:
-		return "self_signed"
-	case !f.Trusted():
-		return "untrusted"
 	case f.Now.After(leaf.NotAfter):
 		return "expired"
 	case f.Now.Before(leaf.NotBefore):
 		return "not_yet_valid"
+	case !f.Trusted() && leaf.SelfIssued:
+		return "self_signed"
+	case !f.Trusted():
+		return "untrusted"
 	case !f.NameOK:
 		return "wrong_name"
 	case !f.PathNow:
