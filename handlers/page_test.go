@@ -396,7 +396,7 @@ func TestErrorsArePagesInTheReadersLanguage(t *testing.T) {
 	s := pageServer(t, pageRun())
 	for path, status := range map[string]int{"/nothing": 404, "/runs/xyz": 404, "/runs/" + strings.Repeat("a", len(pageID)): 404} {
 		res, body := send(t, http.MethodGet, s.URL+path, "", nil, "Accept-Language", "zh-CN,zh;q=0.9")
-		if res.StatusCode != status || !strings.Contains(body, `lang="zh-Hans"`) || !strings.Contains(body, "这里没有内容") {
+		if res.StatusCode != status || !strings.Contains(body, `lang="zh-Hans"`) || !strings.Contains(body, "没有找到") {
 			t.Errorf("%s: %d %s", path, res.StatusCode, body)
 		}
 	}
