@@ -272,7 +272,7 @@ func TestBrowserWithBrokenBrokers(t *testing.T) {
 	s, _, e2e := startE2EOn(t, c, e)
 	e2e.Forbidden = "mqtt://metadata.test:80"
 	s.server.consoles.mu.Lock()
-	s.server.consoles.stall = time.Second
+	s.server.consoles.stall = 3 * time.Second // a page that is busy takes nothing for a moment, too
 	s.server.consoles.mu.Unlock()
 	e2e.node(t, "broken.mjs")
 }

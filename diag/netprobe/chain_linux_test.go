@@ -93,9 +93,9 @@ func (c *chain) warmUp() {
 	c.t.Helper()
 	for _, family := range []int{4, 6} {
 		passed := false
-		for end := time.Now().Add(15 * time.Second); !passed && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); !passed && time.Now().Before(end); {
 			c.in("a", func() {
-				ctx, cancel := context.WithTimeout(c.t.Context(), 200*time.Millisecond)
+				ctx, cancel := context.WithTimeout(c.t.Context(), time.Second)
 				defer cancel()
 				_, r := ConnectTCP(ctx, netip.AddrPortFrom(hopD[family], 1), ConnectOptions{})
 				passed = r.Outcome == OutcomeRefusedRST

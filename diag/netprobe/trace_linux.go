@@ -35,8 +35,9 @@ func traceTCP(ctx context.Context, target netip.AddrPort, maxHops int) (_ []Hop,
 	begun := time.Now()
 	for launched := 0; ; {
 		now := time.Now()
-		// Late wake-ups are made up for, so that the last distances keep their time.
-		for launched < maxHops && launched+1 < t.final && now.Sub(begun) >= time.Duration(launched)*traceGap {
+		// Late wake-ups are made up for, so that the last distances keep their time; what was answered meanwhile is looked at
+		// between any two, or an open port would get a connection for each.
+		if launched < maxHops && launched+1 < t.final && now.Sub(begun) >= time.Duration(launched)*traceGap {
 			if err := t.launch(launched); err != nil {
 				return nil, fmt.Errorf("trace: %w", err)
 			}

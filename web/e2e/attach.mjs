@@ -1,6 +1,6 @@
 // The console's packets in a report: attached by who made it, read by who has its link, removed.
 import assert from "node:assert/strict";
-import { axeSource, config, finish, open, squeeze } from "./common.mjs";
+import { axeSource, config, finish, open, soon, squeeze } from "./common.mjs";
 
 const at = (state) => `#console[data-state="${state}"]`;
 
@@ -50,26 +50,26 @@ await page.waitForSelector(at("connected"));
 await message(page, "attached/relay", "PAYLOAD-relay");
 await page.locator("#packets-attach").click();
 await page.waitForSelector(`#attach-mine option[value="${run.id}"]`, { state: "attached" });
-assert.equal(await page.locator("#attach-mine").inputValue(), run.id, "the report that the console was opened from is chosen");
+await soon.equal(() => page.locator("#attach-mine").inputValue(), run.id, "the report that the console was opened from is chosen");
 await accessible(page);
 await page.locator("#attach-now").click();
 await page.waitForSelector("#attach-note a");
-assert.match(await page.textContent("#attach-note"), /^\d+ packets are attached\. Open the report$/);
+await soon.match(() => page.textContent("#attach-note"), /^\d+ packets are attached\. Open the report$/);
 await page.locator("#attach-close").click();
-assert.ok(await page.locator("#packets-attach").evaluate((b) => b === document.activeElement), "the focus is back where it was");
+await soon.ok(() => page.locator("#packets-attach").evaluate((b) => b === document.activeElement), "the focus is back where it was");
 
 const reader = await open(); // somebody else, with the link
 await reader.goto(`${config.base}/runs/${run.id}`);
 await reader.locator("#trace summary").first().click();
-assert.match(squeeze(await reader.textContent("#trace")), /→ ?from the client ?CONNECT.*The client publishes 13 bytes to attached\/relay/);
+await soon.match(async () => squeeze(await reader.textContent("#trace")), /→ ?from the client ?CONNECT.*The client publishes 13 bytes to attached\/relay/);
 assert.doesNotMatch(await reader.content(), /PAYLOAD-relay/);
 assert.equal(await reader.locator("#trace form").count(), 0, "only its maker removes it");
 await reader.locator(".trace-packet", { hasText: "SUBACK" }).locator("summary").click();
-assert.match(squeeze(await reader.locator(".trace-packet", { hasText: "SUBACK" }).textContent()), /Granted QoS 1 \(1\)/);
+await soon.match(async () => squeeze(await reader.locator(".trace-packet", { hasText: "SUBACK" }).textContent()), /Granted QoS 1 \(1\)/);
 await accessible(reader);
 await reader.goto(`${config.base}/runs/${run.id}?lang=zh`);
-assert.match(await reader.textContent("#trace-title"), /报文/);
-assert.match(await reader.textContent(".trace-list"), /attached\/relay/);
+await soon.match(() => reader.textContent("#trace-title"), /报文/);
+await soon.match(() => reader.textContent(".trace-list"), /attached\/relay/);
 assert.doesNotMatch(await reader.textContent(".trace-list"), /The client|The broker/);
 
 // Directly, with payloads, to another report by its link.
@@ -82,7 +82,7 @@ await direct.locator("#packets-clear").click();
 await message(direct, "attached/direct", "PAYLOAD-direct", 4);
 await direct.locator("#packets-attach").click();
 await direct.locator("#attach-now").click();
-assert.match(await direct.textContent("#attach-link-error"), /34 characters/);
+await soon.match(() => direct.textContent("#attach-link-error"), /34 characters/);
 await direct.locator("#attach-link").fill(other.url);
 await direct.locator("#attach-payloads").check();
 const refused = direct.waitForResponse((r) => r.request().method() === "PUT");
@@ -94,9 +94,9 @@ await direct.waitForSelector("#attach-note a");
 await page.goto(`${config.base}/runs/${other.id}`);
 await page.locator("#trace summary").first().click();
 await page.locator(".trace-packet.is-out", { hasText: "publishes" }).locator("summary").click();
-assert.match(await page.locator(".trace-packet.is-out pre").textContent(), /PAYLOAD-direct/);
+await soon.match(() => page.locator(".trace-packet.is-out pre").textContent(), /PAYLOAD-direct/);
 assert.doesNotMatch(await page.textContent("#trace"), /PAYLOAD-cleared|attached\/cleared|that passed (is|are) not here/, "what was cleared is neither there nor missed");
 await page.locator("#trace form button").click();
 await page.waitForURL(`**/runs/${other.id}`);
-assert.equal(await page.locator("#trace").count(), 0);
+await soon.equal(() => page.locator("#trace").count(), 0);
 await finish();

@@ -8,7 +8,26 @@ export const require = createRequire(config.modules + "/");
 const { chromium } = require("playwright-core");
 export const axeSource = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
+// patience bounds every wait, in milliseconds: far more than anything takes, for a busy machine is no reason to fail.
+export const patience = 60000;
+
+// soon has the methods of assert, with a function in place of the first value, which is asked again until the assertion holds: a page
+// takes its time. What must never be seen, not for a moment, is asserted at once instead.
+export const soon = new Proxy({}, {
+  get: (_, name) => async (value, ...rest) => {
+    for (const end = Date.now() + patience; ;) {
+      try {
+        return assert[name](await value(), ...rest);
+      } catch (error) {
+        if (Date.now() > end) throw error;
+        await new Promise((done) => setTimeout(done, 50));
+      }
+    }
+  },
+});
+
 export const browser = await chromium.launch({
+  timeout: 2 * patience,
   executablePath: config.chromium,
   args: ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync"],
@@ -21,7 +40,7 @@ const complaints = [];
 export async function open({ expected = [], routes, noisy = false, ...options } = {}) {
   const context = await browser.newContext({ locale: "en-US", viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(20000);
+  page.setDefaultTimeout(patience);
   if (routes) await routes(page);
   page.on("console", (message) => {
     const provoked = noisy || expected.some((status) => message.text().includes(`status of ${status}`));
@@ -92,7 +111,7 @@ export async function finish() {
 }
 
 // A browser that does not answer any more ends the script, too.
-setTimeout(() => fail(new Error("the script hangs")), 240000).unref();
+setTimeout(() => fail(new Error("the script hangs")), 10 * patience).unref();
 process.on("unhandledRejection", fail);
 process.on("uncaughtException", fail);
 async function fail(error) {

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import fs from "node:fs";
 import net from "node:net";
 import { promisify } from "node:util";
-import { config, finish, look, open, require, squeeze } from "./common.mjs";
+import { config, finish, look, open, patience, require, soon, squeeze } from "./common.mjs";
 
 const at = (state) => `#console[data-state="${state}"]`;
 const field = (page, name) => page.locator(`[name="${name}"]`);
@@ -69,26 +69,26 @@ async function seen(page, name) {
 const page = await open({ expected: [400] });
 await page.goto(config.base + "/console");
 await page.locator("#connect-now").click();
-assert.ok(await page.locator('[id="error-target.url"]').isVisible(), "an empty address is named beside its field");
+await soon.ok(() => page.locator('[id="error-target.url"]').isVisible(), "an empty address is named beside its field");
 await connect(page, config.restart);
 await page.waitForSelector(at("connected"));
-assert.match(await status(page), /through this server with MQTT 5/);
-assert.equal(await page.locator("#connect-card").getAttribute("open"), null, "the form folds away");
+await soon.match(() => status(page), /through this server with MQTT 5/);
+await soon.equal(() => page.locator("#connect-card").getAttribute("open"), null, "the form folds away");
 await subscribe(page, "site/#");
 await page.waitForSelector(".sub.is-granted");
 await publish(page, "site/1/temp", '{"t": 21.5}');
 await page.waitForSelector(".message-row.is-in");
-assert.match(await page.textContent("#publish-done"), /The broker has it/);
+await soon.match(() => page.textContent("#publish-done"), /The broker has it/);
 await page.locator(".message-row.is-in").click();
-assert.match(await page.textContent("#message"), /site\/1\/temp.*t: 21.5/s);
+await soon.match(() => page.textContent("#message"), /site\/1\/temp.*t: 21.5/s);
 await publish(page, "site/1/temp", '{"t": 22.5}');
 await page.waitForFunction(() => document.querySelectorAll(".message-row.is-in").length === 2);
 await page.locator(".message-row.is-in").last().click();
 await page.locator('.part[data-key="changes"]').click();
-assert.match(squeeze(await page.textContent(".changes")), /t ?21.5 22.5/);
+await soon.match(async () => squeeze(await page.textContent(".changes")), /t ?21.5 22.5/);
 await page.locator('.part[data-key="plot"]').click();
 await page.waitForSelector(".message-plot canvas");
-assert.match(squeeze(await page.textContent(".message-plot table")), /t22.521.522.522/);
+await soon.match(async () => squeeze(await page.textContent(".message-plot table")), /t22.521.522.522/);
 
 // Variables, repetition, properties, what is kept, and what is wrong.
 await page.locator("#publish details:has(#publish-times) summary").click();
@@ -107,7 +107,7 @@ await page.waitForFunction(() => /messages? sent\.$/.test(document.getElementByI
 await page.locator("#publish-every").fill("");
 await page.locator("#publish-format").selectOption("json");
 await publish(page, "site/1/n", "{");
-assert.match(await page.textContent("#publish-check"), /no JSON/);
+await soon.match(() => page.textContent("#publish-check"), /no JSON/);
 await page.locator("#publish-format").selectOption("hex");
 await page.locator("#publish details:has(#publish-content-type) summary").click();
 await page.locator("#publish-content-type").fill("a/b");
@@ -115,10 +115,10 @@ await page.locator("#publish-response-topic").fill("answer/here");
 await page.locator("#publish-user").fill("k: v");
 await publish(page, "site/1/p", "01 ff");
 await page.locator(".message-row.is-in", { hasText: "site/1/p" }).click();
-assert.match(squeeze(await page.textContent("#message .facts")), /Content Typea\/b.*Response Topicanswer\/here.*kv/);
+await soon.match(async () => squeeze(await page.textContent("#message .facts")), /Content Typea\/b.*Response Topicanswer\/here.*kv/);
 await page.locator("#publish-keep").click();
-assert.equal(await page.locator("#kept-list .kept").count(), 1);
-assert.ok((await page.locator("#history-list .kept").count()) >= 4);
+await soon.equal(() => page.locator("#kept-list .kept").count(), 1);
+await soon.ok(async () => (await page.locator("#history-list .kept").count()) >= 4);
 await page.locator("#publish-collection").fill("start");
 await page.locator("#publish-topic").fill("site/1/second");
 await page.locator("#publish-keep").click();
@@ -127,7 +127,7 @@ await page.locator("#publish-keep").click();
 await page.locator("#clear").click();
 await page.getByRole("button", { name: "Send all messages of start" }).click();
 await page.waitForFunction(() => document.getElementById("publish-done").textContent === "2 messages sent.");
-assert.deepEqual(await page.locator(".message-row:not(.is-in) .row-topic").allTextContents(), ["Sent site/1/second", "Sent site/1/third"]);
+await soon.deepEqual(() => page.locator(".message-row:not(.is-in) .row-topic").allTextContents(), ["Sent site/1/second", "Sent site/1/third"]);
 await page.locator("#clear").click();
 for (const name of ["content-type", "response-topic", "user"]) await page.locator(`#publish-${name}`).fill("");
 await page.locator("#publish-format").selectOption("text");
@@ -167,15 +167,15 @@ await page.waitForSelector("#topic-tree .topic-row");
 await page.locator("#topic-tree").focus();
 for (const key of ["ArrowDown", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight"]) await page.keyboard.press(key);
 await page.waitForFunction(() => /site\/1\/temp/.test(document.querySelector("#topic h3")?.textContent));
-assert.match(squeeze(await page.textContent("#topic")), /messages here ?2/);
+await soon.match(async () => squeeze(await page.textContent("#topic")), /messages here ?2/);
 await seen(page, "a topic");
 await page.locator("#topic .message-acts button").first().click();
-assert.match(await page.textContent("#under"), /Only site\/1\/temp/);
+await soon.match(() => page.textContent("#under"), /Only site\/1\/temp/);
 await page.locator("#under button").click();
 await publish(page, "site/+", "x");
-assert.match(await page.textContent("#publish-error"), /one topic/);
+await soon.match(() => page.textContent("#publish-error"), /one topic/);
 await subscribe(page, "a/#/b");
-assert.match(await page.textContent("#subscribe-error"), /last level/);
+await soon.match(() => page.textContent("#subscribe-error"), /last level/);
 
 // Every packet, with what answers it, and its export.
 await page.locator("#tab-packets").click();
@@ -185,10 +185,10 @@ for (const [kind, ...types] of [["connection", "CONNECT", "CONNACK"], ["messages
   for (const type of types) await page.waitForSelector(`.packet-row:has-text("${type}")`);
 }
 await page.locator(".packet-row", { hasText: "SUBACK" }).click();
-assert.match(await page.textContent("#packet"), /granted the subscriptions.*Answers this SUBSCRIBE/s);
+await soon.match(() => page.textContent("#packet"), /granted the subscriptions.*Answers this SUBSCRIBE/s);
 await seen(page, "a packet");
 await page.locator("#packet .packet-round button").click();
-assert.match(await page.textContent("#packet h3"), /SUBSCRIBE/);
+await soon.match(() => page.textContent("#packet h3"), /SUBSCRIBE/);
 await page.waitForFunction(() => document.querySelectorAll(".packet-row").length === 2);
 await page.locator("#packets-kind").selectOption("all");
 const downloading = page.waitForEvent("download");
@@ -200,12 +200,12 @@ await page.locator("#tab-messages").click();
 await page.locator("#subscribe details summary").click();
 await page.locator("#subscribe-id").fill("0");
 await subscribe(page, "x/1");
-assert.match(await page.textContent("#subscribe-id-error"), /from 1 to 268,435,455/);
+await soon.match(() => page.textContent("#subscribe-id-error"), /from 1 to 268,435,455/);
 await page.locator("#subscribe-id").fill("12");
 await page.locator("#subscribe-share").fill("workers");
 await page.locator("#subscribe-nl").check();
 await subscribe(page, "x/1");
-assert.match(await page.textContent("#subscribe-error"), /no local/);
+await soon.match(() => page.textContent("#subscribe-error"), /no local/);
 await page.locator("#subscribe-share").fill("");
 await page.locator("#subscribe-rh").selectOption("2");
 await page.locator("#subscribe-qos").selectOption("2");
@@ -225,17 +225,17 @@ await subscribe(page, "second/#");
 await page.waitForFunction(() => document.querySelectorAll(".sub.is-granted").length === 2);
 await broker("down");
 await page.waitForSelector(at("waiting"));
-assert.match(await status(page), /Attempt 2 follows/);
-await page.waitForFunction(() => /Attempt 3 follows/.test(document.getElementById("console-status").textContent));
-assert.match(await page.textContent("#console-problem"), /refused the connection/);
+await page.waitForFunction(() => /Attempt 3 follows/.test(document.getElementById("attempts").textContent));
+await soon.match(() => status(page), /Attempt \d+ follows/);
+await soon.match(() => page.textContent("#console-problem"), /refused the connection/);
 const attempts = (await page.locator("#attempts li").allTextContents()).map(squeeze);
-const waits = attempts.map((line) => /^[\d:.]+ ?(.+?) Attempt (\d) follows in ([\d.]+) (m?s)\.$/.exec(line)).filter(Boolean);
+const waits = attempts.map((line) => /^[\d:.]+ ?(.+?) Attempt (\d) follows in ([\d.]+) (m?s)\.$/.exec(line)).filter(Boolean).slice(0, 2); // more, where this takes long
 assert.deepEqual(waits.map(([, , n]) => n), ["2", "3"], attempts.join("\n"));
 assert.match(waits[0][1], /The broker (closed|reset) the connection/);
 assert.match(waits[1][1], /refused the connection/);
 const [first, second] = waits.map(([, , , wait, unit]) => Number(wait) * (unit === "s" ? 1000 : 1));
 assert.ok(second > first, "the second wait is longer");
-assert.equal(await page.locator(".sub.is-waiting").count(), 2, "a subscription without a connection is not called granted");
+await soon.equal(() => page.locator(".sub.is-waiting").count(), 2, "a subscription without a connection is not called granted");
 await seen(page, "waiting for the next attempt");
 await broker("up");
 await page.waitForSelector(at("connected")); // by itself
@@ -263,7 +263,7 @@ for (const [version, name] of [["3.1", "MQTT 3.1"], ["3.1.1", "MQTT 3.1.1"], ["5
   await field(direct, "target.protocol").selectOption(version);
   await connect(direct, config.open_ws, "direct");
   await direct.waitForSelector(at("connected"));
-  assert.match(await status(direct), new RegExp(`directly with ${name.replaceAll(".", "\\.")}(?!\\.)`));
+  await soon.match(() => status(direct), new RegExp(`directly with ${name.replaceAll(".", "\\.")}(?!\\.)`));
   await subscribe(direct, `v/${version}`);
   await direct.waitForSelector(".sub.is-granted");
   for (const qos of ["0", "1", "2"]) await publish(direct, `v/${version}`, "q" + qos, qos);
@@ -271,7 +271,7 @@ for (const [version, name] of [["3.1", "MQTT 3.1"], ["3.1.1", "MQTT 3.1.1"], ["5
   await direct.locator("#tab-packets").click();
   await direct.waitForFunction(() => document.querySelectorAll(".packet-row").length >= 10);
   assert.deepEqual(await direct.locator(".packet-wrong").count(), 0, "nothing is wrong with what a healthy broker says");
-  assert.ok(await direct.locator("#packets-pcapng").isDisabled());
+  await soon.ok(() => direct.locator("#packets-pcapng").isDisabled());
   await direct.context().close();
 }
 
@@ -279,7 +279,7 @@ for (const [version, name] of [["3.1", "MQTT 3.1"], ["3.1.1", "MQTT 3.1.1"], ["5
 const wrong = await open();
 await wrong.goto(config.base + "/console");
 await connect(wrong, config.open, "direct");
-assert.match(await wrong.textContent('[id="error-target.url"]'), /cannot open mqtt:/);
+await soon.match(() => wrong.textContent('[id="error-target.url"]'), /cannot open mqtt:/);
 
 // A wrong password is refused in words, and not tried again; it is nowhere but in the CONNECT.
 const denied = await open();
@@ -289,7 +289,7 @@ await field(denied, "target.username").fill(config.username);
 await field(denied, "target.password").fill(config.password);
 await connect(denied, config.broker);
 await denied.waitForSelector(at("ended"));
-assert.match(await denied.textContent("#console-problem"), /refused the connection: (Not authorized|Bad User Name)/);
+await soon.match(() => denied.textContent("#console-problem"), /refused the connection: (Not authorized|Bad User Name)/);
 assert.equal(await denied.evaluate((password) => JSON.stringify({ ...localStorage, ...sessionStorage }).includes(password), config.password), false);
 
 // Saved connections: without secrets, with them where that is ticked, and what other clients wrote.
@@ -297,7 +297,7 @@ const kept = () => denied.evaluate(() => localStorage.getItem("mqttdoctor.consol
 await denied.locator("#saved > summary").click();
 await denied.locator("#saved-name").fill("Meter");
 await denied.locator("#saved-save").click();
-assert.match(await denied.textContent("#saved-note"), /Saved in this browser: Meter/);
+await soon.match(() => denied.textContent("#saved-note"), /Saved in this browser: Meter/);
 assert.ok((await kept()).includes(config.username) && !(await kept()).includes(config.password));
 await denied.locator("#saved-secrets").check();
 await denied.locator("#saved-name").fill("Meter with secrets");
@@ -315,12 +315,12 @@ assert.ok(exported.includes("From MQTTX") && !exported.includes(config.password)
 await denied.reload();
 await denied.locator("#saved > summary").click();
 await denied.locator("#saved-list .kept-take", { hasText: "Meter with secrets" }).click();
-assert.equal(await field(denied, "target.password").inputValue(), config.password);
+await soon.equal(() => field(denied, "target.password").inputValue(), config.password);
 await denied.locator("#saved-list .kept-take", { hasText: "From MQTTX" }).click();
-assert.equal(await field(denied, "target.password").inputValue(), "");
+await soon.equal(() => field(denied, "target.password").inputValue(), "");
 await denied.locator("#connect-now").click();
 await denied.waitForSelector(at("connected"));
-assert.match(await status(denied), /with MQTT 3\.1\.1/);
+await soon.match(() => status(denied), /with MQTT 3\.1\.1/);
 await denied.waitForSelector(".sub.is-granted:has-text('kept/#')");
 
 await denied.locator("#disconnect").click();
@@ -340,7 +340,7 @@ await denied.evaluate(() => {
 await field(denied, "target.protocol").selectOption("5");
 const begun = Date.now();
 await connect(denied, flood.url);
-await denied.waitForFunction((n) => document.getElementById("count-messages").textContent === n, burst.toLocaleString("en"), { timeout: 60000 });
+await denied.waitForFunction((n) => document.getElementById("count-messages").textContent === n, burst.toLocaleString("en"), { timeout: 3 * patience });
 console.log(`${burst} messages in ${Date.now() - begun} ms, the page away for ${Math.round(await denied.evaluate(() => window.longest))} ms at most`);
 assert.ok(await denied.locator("#messages-note").isHidden(), "nothing was dropped");
 assert.ok((await denied.locator("#view-messages .row").count()) < 100, "a row for what is seen alone");
@@ -362,7 +362,7 @@ await chinese.locator("#saved-save").click();
 await broker("down");
 await connect(chinese, config.restart);
 await chinese.waitForSelector(at("ended"));
-assert.match(await chinese.textContent("#console-problem"), /拒绝/);
+await soon.match(() => chinese.textContent("#console-problem"), /拒绝/);
 await chinese.locator("#copy-as > summary").click();
 await chinese.locator("#copy-as-what").selectOption("mosquitto_sub");
 await chinese.waitForFunction(() => /^mosquitto_sub/.test(document.getElementById("copy-as-text").textContent));

@@ -1,7 +1,7 @@
 // From an address to a shared report, as a user goes.
 import assert from "node:assert/strict";
 import fs from "node:fs";
-import { config, ended, finish, open, report, source, squeeze } from "./common.mjs";
+import { config, ended, finish, open, patience, report, soon, source, squeeze } from "./common.mjs";
 
 const field = (page, name) => page.locator(`[name="${name}"]`);
 const submit = (page) => page.locator(".ask [data-submit]").click();
@@ -9,30 +9,30 @@ const submit = (page) => page.locator(".ask [data-submit]").click();
 // A mistake costs nothing: messages stand beside their fields, and what was typed stays, the password too.
 const page = await open({ expected: [400] });
 await page.goto(config.base + "/");
-assert.equal(await page.getAttribute("html", "lang"), "en");
+await soon.equal(() => page.getAttribute("html", "lang"), "en");
 const user = config.silent.replace("mqtt://", `mqtt://${config.username}:${config.password}@`);
 await field(page, "target.url").fill(user);
 await field(page, "target.url").press("Tab");
-assert.equal(await field(page, "target.url").inputValue(), config.silent, "the login was taken out of the address");
-assert.equal(await field(page, "target.username").inputValue(), config.username);
-assert.equal(await field(page, "target.password").inputValue(), config.password);
-assert.match(await page.textContent("#url-hint"), /moved from the address.*Will connect to mqtt:/s);
+await soon.equal(() => field(page, "target.url").inputValue(), config.silent, "the login was taken out of the address");
+await soon.equal(() => field(page, "target.username").inputValue(), config.username);
+await soon.equal(() => field(page, "target.password").inputValue(), config.password);
+await soon.match(() => page.textContent("#url-hint"), /moved from the address.*Will connect to mqtt:/s);
 await page.locator("#panel-advanced summary").click();
 await field(page, "plan.timeout_s").fill("many");
 await field(page, "plan.resolvers").focus();
 await page.waitForSelector('[id="error-plan.timeout_s"]');
-assert.match(await page.textContent('[id="error-plan.timeout_s"]'), /number/, "said as soon as the field is left");
-assert.equal(await page.locator(".field-error:visible").count(), 1, "and of nothing else");
+await soon.match(() => page.textContent('[id="error-plan.timeout_s"]'), /number/, "said as soon as the field is left");
+await soon.equal(() => page.locator(".field-error:visible").count(), 1, "and of nothing else");
 await field(page, "plan.timeout_s").fill("3");
-assert.equal(await page.locator(".field-error:visible").count(), 0);
+await soon.equal(() => page.locator(".field-error:visible").count(), 0);
 await field(page, "plan.timeout_s").fill("many");
 await field(page, "target.topics.publish").evaluate((e) => { e.value = "a/#"; });
 await submit(page);
 await page.waitForSelector("#form-problems .problems");
-assert.equal(await page.locator("#form-problems li").count(), 2);
-assert.ok(await page.locator('[id="error-plan.timeout_s"]').isVisible());
-assert.ok(await page.locator('[id="error-target.topics.publish"]').isVisible(), "the panel with the mistake opens");
-assert.equal(await field(page, "target.password").inputValue(), config.password);
+await soon.equal(() => page.locator("#form-problems li").count(), 2);
+await soon.ok(() => page.locator('[id="error-plan.timeout_s"]').isVisible());
+await soon.ok(() => page.locator('[id="error-target.topics.publish"]').isVisible(), "the panel with the mistake opens");
+await soon.equal(() => field(page, "target.password").inputValue(), config.password);
 await field(page, "target.topics.publish").fill("");
 await field(page, "plan.timeout_s").fill("2");
 await page.locator(".chip", { hasText: "Connecting times out" }).click();
@@ -76,7 +76,7 @@ await submit(page);
 await page.waitForURL(/\/runs\/[a-z2-7]+$/);
 const url = page.url();
 await page.waitForSelector("#progress-bar");
-assert.ok(await page.locator("[data-cancel]").isVisible(), "a run under way can be canceled");
+await soon.ok(() => page.locator("[data-cancel]").isVisible(), "a run under way can be canceled");
 await ended(page);
 const seen = await page.evaluate(() => window.seen);
 assert.ok(await page.evaluate(() => window.moved) < 0.1, "what one reads does not move away while steps come");
@@ -93,61 +93,61 @@ assert.equal(cuts[1].after, cuts[0].seqs.at(-1), "it went on where it was cut");
 assert.deepEqual(all, Array.from(all, (_, i) => all[0] + i), "no event is missing or comes twice");
 const mine = await report(page);
 assert.ok(mine.steps.length >= 3);
-assert.ok(await page.locator("#share-url").inputValue() === url);
+await soon.ok(async () => await page.locator("#share-url").inputValue() === url);
 await page.reload();
-assert.deepEqual(await report(page), mine, "the stored page is the streamed one");
+await soon.deepEqual(() => report(page), mine, "the stored page is the streamed one");
 
 // The link in another browser.
 const other = await open();
 await other.goto(url);
-assert.deepEqual(await report(other), mine);
+await soon.deepEqual(() => report(other), mine);
 assert.equal(await other.locator("#delete").count(), 0, "a stranger cannot delete");
-assert.equal(await page.locator("#delete").count(), 1, "the owner can");
+await soon.equal(() => page.locator("#delete").count(), 1, "the owner can");
 
 // The wizard: what is set is marked, an answer fills in what it decides, and another symptom undoes that.
 const asks = await open();
 await asks.goto(config.base + "/");
 const symptom = (name) => asks.locator(".chip", { hasText: name }).click();
 const pressed = () => asks.locator('[data-question]:not([hidden]) [aria-pressed="true"]').allTextContents();
-assert.deepEqual(await pressed(), ["Standard"]);
+await soon.deepEqual(() => pressed(), ["Standard"]);
 await asks.locator("#panel-advanced summary").click();
 await field(asks, "plan.depth").selectOption("deep");
-assert.match((await pressed()).join(), /^Everything/);
+await soon.match(async () => (await pressed()).join(), /^Everything/);
 await field(asks, "plan.depth").selectOption("standard");
 await symptom("Connection drops");
-assert.deepEqual(await pressed(), [], "nothing is answered in the reader's place");
+await soon.deepEqual(() => pressed(), [], "nothing is answered in the reader's place");
 await asks.locator("[data-question]:not([hidden]) button", { hasText: "Every few hours" }).click();
-assert.equal(await field(asks, "plan.watch_s").inputValue(), "28800");
+await soon.equal(() => field(asks, "plan.watch_s").inputValue(), "28800");
 await symptom("Checkup");
-assert.equal(await field(asks, "plan.watch_s").inputValue(), "", "a checkup does not watch for eight hours");
-assert.deepEqual(await pressed(), ["Standard"]);
+await soon.equal(() => field(asks, "plan.watch_s").inputValue(), "", "a checkup does not watch for eight hours");
+await soon.deepEqual(() => pressed(), ["Standard"]);
 await symptom("Connection drops");
 await asks.locator("[data-question]:not([hidden]) button", { hasText: "Every few hours" }).click();
 await field(asks, "plan.watch_s").selectOption("60");
 await symptom("Checkup");
-assert.equal(await field(asks, "plan.watch_s").inputValue(), "60", "what the reader chose stays");
+await soon.equal(() => field(asks, "plan.watch_s").inputValue(), "60", "what the reader chose stays");
 await asks.context().close();
 
 // Without scripts.
 const plain = await open({ javaScriptEnabled: false });
 await plain.goto(url);
-assert.deepEqual(await report(plain), mine);
+await soon.deepEqual(() => report(plain), mine);
 
 // In Chinese: by the browser's languages, and by choice.
 const chinese = await open({ locale: "zh-CN" });
 await chinese.goto(url);
-assert.equal(await chinese.getAttribute("html", "lang"), "zh-Hans");
-assert.match(await chinese.textContent("#verdict .eyebrow"), /无法使用/);
+await soon.equal(() => chinese.getAttribute("html", "lang"), "zh-Hans");
+await soon.match(() => chinese.textContent("#verdict .eyebrow"), /无法使用/);
 await chinese.locator("a.lang").click();
-assert.deepEqual(await report(chinese), mine);
+await soon.deepEqual(() => report(chinese), mine);
 await chinese.goto(config.base + "/");
-assert.equal(await chinese.getAttribute("html", "lang"), "en", "the choice is remembered");
+await soon.equal(() => chinese.getAttribute("html", "lang"), "en", "the choice is remembered");
 
 // The theme button.
 await page.locator("[data-theme-form] button").click();
 await page.waitForFunction(() => document.documentElement.dataset.theme === "light");
 await page.reload();
-assert.equal(await page.getAttribute("html", "data-theme"), "light");
+await soon.equal(() => page.getAttribute("html", "data-theme"), "light");
 
 // Exports.
 for (const [ending, type] of [[".md", /markdown/], [".json", /json/], [".html", /html/]]) {
@@ -159,7 +159,7 @@ for (const [ending, type] of [[".md", /markdown/], [".json", /json/], [".html", 
 const file = await open();
 const html = await source(new URL(url).pathname + ".html");
 await file.setContent(html.text);
-assert.deepEqual((await report(file)).verdict, mine.verdict, "the file shows the same");
+await soon.deepEqual(async () => (await report(file)).verdict, mine.verdict, "the file shows the same");
 
 // Wrong password, all without scripts: the form comes back as it was but for the password, which is asked for again.
 const bare = await open({ javaScriptEnabled: false, expected: [400] });
@@ -168,16 +168,16 @@ await field(bare, "target.url").fill(config.broker.replace("mqtt://", "mqtt://me
 await bare.locator("#panel-login summary").click();
 await field(bare, "target.password").fill(config.password);
 await submit(bare);
-assert.match(await bare.textContent("#form-problems"), /One entry/);
-assert.equal(await field(bare, "target.username").inputValue(), config.username);
-assert.equal(await field(bare, "target.password").inputValue(), "");
-assert.ok(await bare.locator('[id="lost-target.password"]').isVisible());
+await soon.match(() => bare.textContent("#form-problems"), /One entry/);
+await soon.equal(() => field(bare, "target.username").inputValue(), config.username);
+await soon.equal(() => field(bare, "target.password").inputValue(), "");
+await soon.ok(() => bare.locator('[id="lost-target.password"]').isVisible());
 assert.ok(!(await bare.content()).includes(config.password));
 await field(bare, "target.url").fill(config.broker);
 await field(bare, "target.password").fill(config.password);
 await submit(bare);
 await bare.waitForURL(/\/runs\//);
-for (let i = 0; i < 20 && (await bare.locator('#run[data-state="running"]').count()); i++) {
+for (const end = Date.now() + patience; Date.now() < end && (await bare.locator('#run[data-state="running"]').count());) {
   await bare.waitForTimeout(300);
   await bare.reload();
 }
@@ -190,10 +190,10 @@ await bare.waitForURL((u) => u.href !== bare.url && /\/runs\//.test(u.href));
 const asked = await open({ javaScriptEnabled: false });
 await asked.goto(bare.url());
 await asked.locator("#again-top summary").click();
-assert.ok(await asked.locator("#again-top input[type=password]").isVisible());
+await soon.ok(() => asked.locator("#again-top input[type=password]").isVisible());
 await asked.goto(config.base + "/?from=" + new URL(bare.url()).pathname.split("/").pop());
 assert.equal(await field(asked, "target.username").inputValue(), "", "a link does not show the user name unless its owner chose so");
-assert.ok(await asked.locator('[id="lost-target.password"]').isVisible());
+await soon.ok(() => asked.locator('[id="lost-target.password"]').isVisible());
 
 // A healthy broker, and a run that is canceled.
 const healthy = await open();
@@ -202,14 +202,14 @@ await field(healthy, "target.url").fill(config.open.replace("mqtt://", ""));
 await submit(healthy);
 await healthy.waitForURL(/\/runs\//);
 await ended(healthy);
-assert.match((await report(healthy)).tone, /Healthy/);
+await soon.match(async () => (await report(healthy)).tone, /Healthy/);
 await healthy.goto(config.base + "/");
 await field(healthy, "target.url").fill(config.silent);
 await submit(healthy);
 await healthy.waitForURL(/\/runs\//);
 await healthy.locator("[data-cancel] button").click();
 await healthy.waitForSelector('#run[data-state="canceled"]');
-assert.match((await report(healthy)).tone, /Canceled/);
+await soon.match(async () => (await report(healthy)).tone, /Canceled/);
 
 // Deleted is gone.
 await healthy.locator("#delete summary").click();

@@ -1,6 +1,6 @@
 // The control that takes a file: in the page's language, by keyboard, dropped, taken back, too large, and without scripts.
 import assert from "node:assert/strict";
-import { config, finish, look, open } from "./common.mjs";
+import { config, finish, look, open, soon } from "./common.mjs";
 
 const problems = [];
 const pem = (name, text) => ({ name, mimeType: "application/x-pem-file", buffer: Buffer.from(text) });
@@ -11,23 +11,23 @@ await page.goto(config.base + "/");
 await page.locator("#panel-tls summary").click();
 const box = page.locator('[data-file-for="target.tls.ca_pem"]');
 const field = page.locator('[id="target.tls.ca_pem"]');
-assert.match(await box.locator(".file-pick").innerText(), /^选择文件$/, "the browser's own words are out of sight");
+await soon.match(() => box.locator(".file-pick").innerText(), /^选择文件$/, "the browser's own words are out of sight");
 
 // By keyboard: the focus can be seen, and Enter or Space asks for a file.
 const input = box.locator("input");
 await field.focus();
 await page.keyboard.press("Tab");
-assert.equal(await input.evaluate((e) => e === document.activeElement && getComputedStyle(e.nextElementSibling).outlineStyle), "solid");
+await soon.equal(() => input.evaluate((e) => e === document.activeElement && getComputedStyle(e.nextElementSibling).outlineStyle), "solid");
 const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Space")]);
 await chooser.setFiles(pem("ca.pem", certificate));
 await page.waitForFunction(() => document.querySelector("[data-file-chosen]").textContent);
-assert.match(await box.locator("[data-file-chosen]").textContent(), /^ca\.pem, \d+\s?字节$/);
-assert.equal(await field.inputValue(), certificate.replaceAll("\r\n", "\n"));
+await soon.match(() => box.locator("[data-file-chosen]").textContent(), /^ca\.pem, \d+\s?字节$/);
+await soon.equal(() => field.inputValue(), certificate.replaceAll("\r\n", "\n"));
 problems.push(...await look(page, "a file is chosen"));
 
 await box.locator("[data-file-off]").click();
-assert.equal(await field.inputValue(), "", "what came with the file goes with it");
-assert.equal(await box.locator("[data-file-chosen]").textContent(), "");
+await soon.equal(() => field.inputValue(), "", "what came with the file goes with it");
+await soon.equal(() => box.locator("[data-file-chosen]").textContent(), "");
 
 // Dropped on the text field, as people do.
 await page.evaluate(([id, text]) => {
@@ -38,17 +38,17 @@ await page.evaluate(([id, text]) => {
 }, ["target.tls.ca_pem", certificate]);
 await page.waitForFunction(() => /^dropped\.crt/.test(document.querySelector("[data-file-chosen]").textContent));
 await field.fill("-----BEGIN CERTIFICATE-----\nmine");
-assert.equal(await box.locator("[data-file-chosen]").textContent(), "", "what was edited is not the file's");
+await soon.equal(() => box.locator("[data-file-chosen]").textContent(), "", "what was edited is not the file's");
 
 await input.setInputFiles({ name: "disk.img", mimeType: "application/octet-stream", buffer: Buffer.alloc(600 * 1024) });
 await page.waitForSelector(".file.is-wrong");
-assert.match(await box.locator("[data-file-chosen]").textContent(), /disk\.img/);
-assert.equal(await field.inputValue(), "-----BEGIN CERTIFICATE-----\nmine", "what stood there stays");
+await soon.match(() => box.locator("[data-file-chosen]").textContent(), /disk\.img/);
+await soon.equal(() => field.inputValue(), "-----BEGIN CERTIFICATE-----\nmine", "what stood there stays");
 problems.push(...await look(page, "a file is too large"));
 
 const plain = await open({ javaScriptEnabled: false });
 await plain.goto(config.base + "/import");
-assert.equal(await plain.locator("#import-file").evaluate((e) => getComputedStyle(e).opacity).catch(() => "1"), "1", "without scripts it is the browser's own");
+await soon.equal(() => plain.locator("#import-file").evaluate((e) => getComputedStyle(e).opacity).catch(() => "1"), "1", "without scripts it is the browser's own");
 
 assert.deepEqual(problems, []);
 await finish();

@@ -1,7 +1,7 @@
 // A helpdesk asks a technician: one at a desk, the other one on a phone with the password. Both watch the same run, and the
 // helpdesk repeats a step of it with a password that it never gets to see.
 import assert from "node:assert/strict";
-import { config, ended, finish, look, open, report, squeeze } from "./common.mjs";
+import { config, ended, finish, look, open, report, soon, squeeze } from "./common.mjs";
 
 const problems = [];
 const shot = async (page, name) => {
@@ -31,16 +31,16 @@ await desk.locator("#ask-from").fill("Ada of the helpdesk");
 await check(desk, "ask");
 await desk.locator(".form-end button").click();
 await desk.waitForURL(/\/requests\/[a-z2-7]{34}/);
-assert.equal(await desk.locator(".help-stage.is-now").textContent().then(squeeze), "Link made");
+await soon.equal(() => desk.locator(".help-stage.is-now").textContent().then(squeeze), "Link made");
 await check(desk, "waiting");
 const link = await desk.locator("#share-url").inputValue();
-assert.match(await desk.locator("#chat").textContent(), new RegExp(link.split("/").pop()));
+await soon.match(() => desk.locator("#chat").textContent(), new RegExp(link.split("/").pop()));
 
 // The technician opens it; the helpdesk sees that without doing anything.
 await phone.goto(link);
 await desk.waitForSelector('.help-stage.is-now:has-text("Opened")');
 await check(desk, "opened");
-assert.match(await phone.locator(".help-note").textContent(), /<b>Hall 3<\/b>/, "a note is text");
+await soon.match(() => phone.locator(".help-note").textContent(), /<b>Hall 3<\/b>/, "a note is text");
 assert.equal(await phone.locator('[name="target.tls.key_pem"]').count(), 0, "what was not asked for is not asked for");
 await check(phone, "technician");
 await phone.locator('[name="target.username"]').fill("meter");
@@ -60,7 +60,7 @@ assert.deepEqual(seen.path, had.path);
 assert.equal(seen.verdict, had.verdict);
 assert.equal(seen.tone, had.tone);
 assert.doesNotMatch(await desk.locator("main").textContent(), /\bmeter\b/, "the user name is shown to the helpdesk");
-assert.match(await phone.locator("main").textContent(), /\bmeter\b/);
+await soon.match(() => phone.locator("main").textContent(), /\bmeter\b/);
 await check(desk, "helper-run");
 
 // The helpdesk repeats one step, and the technician's page tells him.
@@ -76,7 +76,7 @@ await check(desk, "helper-step");
 await check(phone, "technician-newer");
 await phone.locator(".help-banner a.button").click();
 await phone.waitForURL(desk.url());
-assert.match(await phone.locator("main").textContent(), /\bmeter\b/, "the repeated run is not the technician's");
+await soon.match(() => phone.locator("main").textContent(), /\bmeter\b/, "the repeated run is not the technician's");
 
 // Not let, the helpdesk asks, and the technician decides.
 await phone.goto(link);

@@ -1,6 +1,6 @@
 // "Same as last time?": nothing changed, and after the broker has gone exactly what did.
 import assert from "node:assert/strict";
-import { config, ended, finish, look, open, squeeze } from "./common.mjs";
+import { config, ended, finish, look, open, soon, squeeze } from "./common.mjs";
 
 const page = await open();
 await page.goto(config.base + "/");
@@ -24,14 +24,14 @@ const again = async () => {
 await again();
 const second = new URL(page.url()).pathname.split("/").pop();
 const answer = () => page.locator("#history .history-answer").textContent().then(squeeze);
-assert.match(await answer(), /^Yes\. Nothing has changed|^Nothing has changed in what both|^The result is the same/);
-assert.equal(await page.locator("#history .history-line").count(), 2);
-assert.equal(await page.locator("#history .tone-healthy, #history .tone-attention").count(), 2);
+await soon.match(() => answer(), /^Yes\. Nothing has changed|^Nothing has changed in what both|^The result is the same/);
+await soon.equal(() => page.locator("#history .history-line").count(), 2);
+await soon.equal(() => page.locator("#history .tone-healthy, #history .tone-attention").count(), 2);
 assert.deepEqual(await look(page, "history"), []);
 
 await fetch(config.shut, { method: "POST" });
 await again();
-assert.equal(await answer(), "No. This is what changed:");
+await soon.equal(() => answer(), "No. This is what changed:");
 const changes = (await page.locator("#history .change").allTextContents()).map(squeeze);
 assert.ok(changes.some((c) => /^new\s*Nothing listens on port/.test(c)), changes.join("\n"));
 assert.ok(changes.some((c) => c.startsWith("Step") && c.includes("Passed → Failed")), changes.join("\n"));
@@ -39,15 +39,15 @@ assert.ok(changes.some((c) => c.startsWith("Step") && c.includes("Passed → Fai
 assert.equal(changes.filter((c) => c.startsWith("new")).length, 1, changes.join("\n"));
 assert.ok(changes.filter((c) => c.startsWith("Step")).length <= 2, changes.join("\n"));
 assert.equal(changes.filter((c) => c.startsWith("gone")).length, 0, changes.join("\n"));
-assert.ok((await page.locator("#history .compare-unseen summary").textContent()).includes("one of the two runs only"));
+await soon.ok(async () => (await page.locator("#history .compare-unseen summary").textContent()).includes("one of the two runs only"));
 
 // The list of the target and of all, and the comparison.
 await page.locator("#history .history-more a").click();
-assert.equal(await page.locator(".history-line").count(), 3);
+await soon.equal(() => page.locator(".history-line").count(), 3);
 assert.deepEqual(await look(page, "runs of a target"), []);
 await page.locator("#runs-verdict").selectOption("broken");
 await page.locator(".admin-search button").click();
-assert.equal(await page.locator(".history-line").count(), 1);
+await soon.equal(() => page.locator(".history-line").count(), 1);
 await page.goto(config.base + "/runs");
 assert.deepEqual(await look(page, "own runs"), []);
 await page.goto(`${config.base}/compare?a=${first.id}&b=${second}`);

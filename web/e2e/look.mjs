@@ -1,6 +1,6 @@
 // Looks at every page in every state: nothing that axe objects to, nothing that runs over the edge, targets a thumb can hit.
 import assert from "node:assert/strict";
-import { config, finish, look as judge, open } from "./common.mjs";
+import { config, finish, look as judge, open, soon } from "./common.mjs";
 
 const problems = [];
 
@@ -78,7 +78,7 @@ for (const colorScheme of ["light", "dark"]) {
   const [chosen, other] = await page.evaluate(() => [...document.querySelectorAll(".chip input")].slice(0, 2).map((i) => getComputedStyle(i.nextElementSibling).backgroundColor));
   assert.notEqual(chosen, other, "the chosen symptom stands out");
   await page.goto(config.base + samples[0]);
-  assert.match(await page.evaluate(() => getComputedStyle(document.querySelectorAll(".station")[1], "::before").background), /rgb/, "the way is drawn");
+  await soon.match(() => page.evaluate(() => getComputedStyle(document.querySelectorAll(".station")[1], "::before").background), /rgb/, "the way is drawn");
   await look(page, "forced colours");
   await page.context().close();
 }
@@ -109,21 +109,21 @@ const at = () => page.evaluate(() => {
   return { name: e.name || e.closest("details")?.id || e.className, outline: getComputedStyle(drawn).outlineStyle, value: e.value };
 });
 await page.keyboard.type(config.open);
-assert.equal((await at()).value, config.open, "the address has the focus from the beginning");
+await soon.equal(async () => (await at()).value, config.open, "the address has the focus from the beginning");
 await page.keyboard.press("Tab");
-assert.equal((await at()).name, "primary big");
+await soon.equal(async () => (await at()).name, "primary big");
 await page.keyboard.press("Tab");
-assert.deepEqual(await at(), { name: "plan.symptom", outline: "solid", value: "checkup" });
+await soon.deepEqual(() => at(), { name: "plan.symptom", outline: "solid", value: "checkup" });
 await page.keyboard.press("ArrowRight");
-assert.deepEqual(await at(), { name: "plan.symptom", outline: "solid", value: "security" });
+await soon.deepEqual(() => at(), { name: "plan.symptom", outline: "solid", value: "security" });
 for (let i = 0; (await at()).name !== "panel-client"; i++) {
   assert.ok(i < 15, "the panels are reached");
   await page.keyboard.press("Tab");
-  assert.notEqual((await at()).outline, "none", `where one is can be seen: ${JSON.stringify(await at())}`);
+  await soon.notEqual(async () => (await at()).outline, "none", `where one is can be seen: ${JSON.stringify(await at())}`);
 }
 await page.keyboard.press("Enter");
 await page.keyboard.press("Tab");
-assert.equal((await at()).name, "target.client_id");
+await soon.equal(async () => (await at()).name, "target.client_id");
 await page.keyboard.type("keyboard");
 await page.keyboard.press("Enter");
 await page.waitForURL(/\/runs\//);
@@ -131,14 +131,14 @@ await page.waitForSelector('#run:not([data-state="running"])');
 
 // Causes are found by words that stand anywhere in them, and by the address.
 await page.goto(config.base + "/causes#tls.cert_expired");
-assert.ok(await page.locator('[id="tls.cert_expired"]').evaluate((item) => item.open));
+await soon.ok(() => page.locator('[id="tls.cert_expired"]').evaluate((item) => item.open));
 await page.fill("#causes-search", "certificate EXPIRED");
-assert.ok(await page.locator('[id="tls.cert_expired"]').isVisible());
-assert.ok(!(await page.locator('[id="dns.nxdomain"]').isVisible()));
-assert.match(await page.textContent("#causes-shown"), /^Shown: \d+ of \d+$/);
+await soon.ok(() => page.locator('[id="tls.cert_expired"]').isVisible());
+await soon.ok(async () => !(await page.locator('[id="dns.nxdomain"]').isVisible()));
+await soon.match(() => page.textContent("#causes-shown"), /^Shown: \d+ of \d+$/);
 await page.fill("#causes-search", "no such words");
-assert.equal(await page.locator(".causes section:visible").count(), 0);
-assert.match(await page.textContent("#causes-shown"), /^Nothing/);
+await soon.equal(() => page.locator(".causes section:visible").count(), 0);
+await soon.match(() => page.textContent("#causes-shown"), /^Nothing/);
 
 assert.deepEqual(problems, []);
 await finish();

@@ -1,6 +1,6 @@
 // People sign in with a provider, see their own runs anywhere, and administrators everything.
 import assert from "node:assert/strict";
-import { config, ended, finish, look, open, squeeze } from "./common.mjs";
+import { config, ended, finish, look, open, soon, squeeze } from "./common.mjs";
 
 const problems = [];
 
@@ -29,7 +29,7 @@ assert.equal(new URL(bob.url()).pathname, "/sign-in");
 problems.push(...await look(bob, "sign in"));
 await signIn(bob, "bob");
 assert.equal(new URL(bob.url()).pathname, "/console");
-assert.match(squeeze(await bob.textContent(".top-who")), /bob@here\.test/, "who he is comes from the provider's UserInfo endpoint");
+await soon.match(async () => squeeze(await bob.textContent(".top-who")), /bob@here\.test/, "who he is comes from the provider's UserInfo endpoint");
 assert.equal(await bob.locator(".who-admin").count(), 0);
 const run = await diagnose(bob);
 assert.equal((await bob.goto(config.base + "/admin")).status(), 403);
@@ -37,7 +37,7 @@ assert.equal((await bob.goto(config.base + "/admin")).status(), 403);
 // Who has the link reads the report without signing in, and nothing else.
 const reader = await open({ expected: [401] });
 await reader.goto(run);
-assert.equal(await reader.locator("#verdict").count(), 1);
+await soon.equal(() => reader.locator("#verdict").count(), 1);
 assert.equal(await reader.locator("#delete").count(), 0);
 await reader.goto(config.base + "/");
 assert.equal(new URL(reader.url()).pathname, "/sign-in");
@@ -48,35 +48,35 @@ await laptop.goto(run);
 await laptop.locator(".who-in").click();
 await signIn(laptop, "bob");
 assert.equal(laptop.url(), run);
-assert.equal(await laptop.locator("#delete").count(), 1);
+await soon.equal(() => laptop.locator("#delete").count(), 1);
 
 // Ada sees all runs and who did what, and sets limits: a wrong one is said beside its field, and costs nothing.
 const ada = await open({ expected: [400] });
 await ada.goto(config.base + "/admin");
 await signIn(ada, "ada");
 assert.equal(new URL(ada.url()).pathname, "/admin");
-assert.match(squeeze(await ada.textContent(".admin-table")), /bob@here\.test/);
+await soon.match(async () => squeeze(await ada.textContent(".admin-table")), /bob@here\.test/);
 problems.push(...await look(ada, "admin"));
 await ada.locator('.admin-parts a[href="/admin/audit"]').click();
-assert.match(squeeze(await ada.textContent(".admin-table")), /bob@here\.test/);
+await soon.match(async () => squeeze(await ada.textContent(".admin-table")), /bob@here\.test/);
 problems.push(...await look(ada, "audit"));
 await ada.locator('.admin-parts a[href="/admin/limits"]').click();
 await ada.locator('[name="max-runs"]').fill("7");
 await ada.locator('[name="retention"]').fill("soon");
 await ada.locator("form.card button").click();
-assert.match(await ada.textContent(".field-error"), /duration/);
-assert.equal(await ada.locator('[name="max-runs"]').inputValue(), "7", "what was typed stays");
+await soon.match(() => ada.textContent(".field-error"), /duration/);
+await soon.equal(() => ada.locator('[name="max-runs"]').inputValue(), "7", "what was typed stays");
 problems.push(...await look(ada, "wrong limit"));
 await ada.locator('[name="retention"]').fill("7d");
 await ada.locator("form.card button").click();
-assert.match(await ada.textContent("[role=status]"), /\S/);
+await soon.match(() => ada.textContent("[role=status]"), /\S/);
 await ada.reload();
-assert.equal(await ada.locator('[name="retention"]').inputValue(), "7d");
+await soon.equal(() => ada.locator('[name="retention"]').inputValue(), "7d");
 const short = await diagnose(ada);
 const until = Date.parse(await ada.locator(".share-kept time").getAttribute("datetime"));
 assert.ok(until - Date.now() < 7.1 * 86400e3, "the limit holds for new reports");
 await ada.goto(run);
-assert.equal(await ada.locator("#verdict").count(), 1);
+await soon.equal(() => ada.locator("#verdict").count(), 1);
 
 // Out: nothing of it is left in the browser.
 await bob.goto(short);

@@ -13,7 +13,7 @@ const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 export async function walk({ resize, open, run }) {
   const problems = [];
   const until = async (expression) => {
-    for (let tries = 0; tries < 300; tries++) {
+    for (let tries = 0; tries < 600; tries++) {
       // While one page gives way to the next there is nothing to ask.
       if (await run(expression).catch(() => false)) return;
       await new Promise((done) => setTimeout(done, 100));
