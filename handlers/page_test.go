@@ -483,7 +483,7 @@ func TestFragmentsFindTheirPlace(t *testing.T) {
 
 func watch(t *testing.T, base string, after int) []frame {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	conn, res, err := websocket.Dial(ctx, strings.Replace(base, "http", "ws", 1)+"/runs/"+pageID+"/live?after="+itoa(after), nil)
 	if err != nil {

@@ -115,8 +115,20 @@ func TestAViewerWhoTalksIsClosed(t *testing.T) {
 	close(g.leave)
 }
 
-// TestASlowViewerSlowsNobody has a viewer that reads nothing while a run sends more than the connection's buffers hold.
+// TestASlowViewerSlowsNobody has a viewer that reads nothing while a run sends more than the connection's buffers hold. Where the
+// machine itself was slow, that shows nothing, and is done again.
 func TestASlowViewerSlowsNobody(t *testing.T) {
+	for range 5 {
+		if took := runBesideASlowViewer(t); took <= streamPatience || t.Failed() {
+			return
+		}
+	}
+	t.Errorf("the run took more than %s each time while somebody did not read", streamPatience)
+}
+
+// runBesideASlowViewer returns how long the run took, as another viewer saw it.
+func runBesideASlowViewer(t *testing.T) time.Duration {
+	t.Helper()
 	g := newGate()
 	wordy := many("tcp.test", 60)
 	wordy.Run = func(context.Context, *diag.Env, diag.Subject) diag.Result {
@@ -135,9 +147,7 @@ func TestASlowViewerSlowsNobody(t *testing.T) {
 	close(g.leave)
 	frames, _ := s.watch(st.ID, "")
 	wantNumbers(t, frames, 0)
-	if took := time.Since(begun); took > streamPatience {
-		t.Errorf("the run took %s while somebody did not read", took)
-	}
+	took := time.Since(begun)
 	if r := s.report(st.ID); r.State != diag.StateFinished {
 		t.Errorf("state %s", r.State)
 	}
@@ -151,6 +161,7 @@ func TestASlowViewerSlowsNobody(t *testing.T) {
 		rest, _ := s.watch(st.ID, fmt.Sprintf("?after=%d", after))
 		wantNumbers(t, rest, after)
 	}
+	return took
 }
 
 // streamPatience is the time that a write to one viewer may take: a run that waited for a viewer would take longer.

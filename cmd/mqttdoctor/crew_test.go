@@ -21,7 +21,7 @@ import (
 )
 
 // crewPatience is longer than the lease of a process and a few beats.
-const crewPatience = 90 * time.Second
+const crewPatience = 3 * time.Minute
 
 // crew is three servers on one database, and a haproxy in front of them, set up as .deploy/haproxy.cfg says.
 type crew struct {

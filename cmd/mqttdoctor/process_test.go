@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds every wait of a test: far more than anything takes.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 // program is mqttdoctor, built once.
 var program struct {

@@ -16,7 +16,7 @@ import (
 const (
 	// startLimit is how long a process may take to say that it is ready. It takes 20 ms; this is for a machine that is
 	// busy with something else.
-	startLimit = 15 * time.Second
+	startLimit = 30 * time.Second
 	// stopLimit is how long it may take to end after its standard input did, before it is killed.
 	stopLimit = 2 * time.Second
 	// The wait before a process that died is started anew begins with the first and doubles up to the second; one that

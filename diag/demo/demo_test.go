@@ -63,9 +63,12 @@ func connectPacket(level byte, username, password string) []byte {
 	return append([]byte{0x10, byte(len(body))}, body...)
 }
 
+// patience bounds every wait of a test: far more than anything takes.
+const patience = time.Minute
+
 // connack sends a CONNECT and returns the code of the CONNACK.
 func connack(conn net.Conn, level byte, username, password string) (byte, error) {
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	if _, err := conn.Write(connectPacket(level, username, password)); err != nil {
 		return 0, err
 	}
@@ -85,12 +88,12 @@ func connack(conn net.Conn, level byte, username, password string) (byte, error)
 
 func dial(t *testing.T, info Info, port string) net.Conn {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(info.URL("tcp", port, ""), "tcp://"), 2*time.Second)
+	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(info.URL("tcp", port, ""), "tcp://"), patience)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	return conn
 }
 
@@ -142,7 +145,7 @@ func TestListeners(t *testing.T) {
 
 func TestWebSocket(t *testing.T) {
 	info := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for _, u := range []string{info.URL("ws", PortWS, "/mqtt"), info.URL("ws", PortWS, ""), info.URL("wss", PortWSS, "/any/path")} {
 		client := httpClient(info)
@@ -300,7 +303,7 @@ var killingSubscribe = []byte{0x82, 0x08, 0x02, 0x0a, 0x00, 0x00, 0x03, 0x61, 0x
 func TestChildComesBack(t *testing.T) {
 	child := NewChild(self(t))
 	t.Cleanup(func() { child.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
 	defer cancel()
 	before, err := child.Info(ctx)
 	if err != nil {
@@ -363,7 +366,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 	}
 	parent.Process.Kill()
 	parent.Wait()
-	for range 200 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(info.URL("tcp", PortMQTT, ""), "tcp://"))
 		if err != nil {
 			return
@@ -375,7 +378,7 @@ func TestChildDiesWithItsParent(t *testing.T) {
 }
 
 func TestChildThatCannotStart(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for _, test := range []struct {
 		name, program string

@@ -57,7 +57,7 @@ type engine interface {
 }
 
 // closeTime is how long a process that goes tries to say so.
-const closeTime = 2 * time.Second
+const closeTime = 5 * time.Second
 
 // open brings the schema up to date and joins the processes at this database.
 func (s *SQL) open(ctx context.Context) error {
