@@ -34,7 +34,7 @@ func TestFloodDisturbsNobodyElse(t *testing.T) {
 		_, _ = conn.Read(chunk) // until the relay goes
 	})
 	s := consoleServer(t, guard.Laptop)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*patience) // for all of it
 	defer cancel()
 	bystander := s.relay(s.openFor(healthy.URL("mqtt"), "").RelayURL, "mqtt")
 	echo := func() {

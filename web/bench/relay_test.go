@@ -59,7 +59,7 @@ func start(t testing.TB, address string, cmd *exec.Cmd) int {
 			t.Log(log.String())
 		}
 	})
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if conn, err := net.Dial("tcp", address); err == nil {
 			conn.Close()
 			return cmd.Process.Pid
