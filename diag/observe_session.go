@@ -25,6 +25,8 @@ type SessionWatch struct {
 	OnePerLogin bool `json:"one_per_login,omitempty"`
 	// Busy is how long a further session lasted that pinged all the while, after this one had ended; 0: none was held.
 	Busy time.Duration `json:"busy,omitempty"`
+	// BusyPause is how long that one was quiet between its pings.
+	BusyPause time.Duration `json:"busy_pause,omitempty"`
 }
 
 // Kind names the type in stored runs.

@@ -86,7 +86,8 @@ var mqttStayOther = diag.Probe{
 			}
 			leave(ctx, x)
 			if o.Ended() && o.Lasted >= leastIdleLimit {
-				o.Busy = holdBusy(ctx, env, main, 2*o.Lasted+time.Second)
+				o.BusyPause = min(o.Lasted/6, 250*time.Millisecond)
+				o.Busy = holdBusy(ctx, env, main, o.BusyPause, 2*o.Lasted+time.Second)
 			}
 			return watchResult(o)
 		}
@@ -98,16 +99,16 @@ var mqttStayOther = diag.Probe{
 const stayAgainFor = 1500 * time.Millisecond
 
 // leastIdleLimit is the shortest age at which the end of a session may be a time-out for silence, and not a kick.
-const leastIdleLimit = 900 * time.Millisecond
+const leastIdleLimit = 200 * time.Millisecond
 
-// holdBusy holds a session that pings four times a second, for d at most, and tells how long it lasted; 0: there was none.
-func holdBusy(ctx context.Context, env *diag.Env, like *exchange, d time.Duration) time.Duration {
+// holdBusy holds a session that pings after each pause, for d at most, and tells how long it lasted; 0: there was none.
+func holdBusy(ctx context.Context, env *diag.Env, like *exchange, pause, d time.Duration) time.Duration {
 	_, x := another(ctx, env, like, diag.PurposeOtherClientID, "busy")
 	if x == nil {
 		return 0
 	}
 	defer leave(ctx, x)
-	for !x.ended() && time.Since(x.since) < d && pauseFor(ctx, 250*time.Millisecond) {
+	for !x.ended() && time.Since(x.since) < d && pauseFor(ctx, pause) {
 		asking, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 		_, _ = x.Ping(asking)
 		cancel()

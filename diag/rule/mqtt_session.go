@@ -149,6 +149,9 @@ func endedByUs(v *diag.View) bool {
 }
 
 func kickedAfterConnect(v *diag.View) diag.Verdict {
+	if quiet, soon := onlyQuietEnd(v); soon {
+		return diag.Excluded(diag.N("because.busy_session_lasts", "duration", diag.FormatSpan(quiet.Seen.Busy)))
+	}
 	if s, r, ok := watchedFor(v); ok && r.Lifetime != nil && r.Lifetime.After < soonAfterConnect {
 		f := watchFinding(s, inSeconds(diag.EvDropAge, r.Lifetime.After))
 		f.Args["duration"] = diag.FormatSpan(r.Lifetime.After)
@@ -171,8 +174,6 @@ func kickedAfterConnect(v *diag.View) diag.Verdict {
 		return diag.Open()
 	case !other[0].Seen.Ended():
 		return diag.Excluded(diag.N("because.other_session_lasts", "duration", diag.FormatMS(other[0].Seen.Lasted)+" ms"))
-	case other[0].Seen.OnlyQuiet():
-		return diag.Excluded(diag.N("because.busy_session_lasts", "duration", diag.FormatSpan(other[0].Seen.Busy)))
 	}
 	f := sessionFinding(other[0]) // that one was idle: nothing that we sent is to blame
 	f.Evidence = append(slices.Clone(f.Evidence), stay[0].Step.Evidence...)

@@ -58,9 +58,12 @@ func inSeconds(key diag.EvidenceKey, d time.Duration) diag.Evidence {
 // above the keep alive harms nobody.
 func idleDisconnect(v *diag.View) diag.Verdict {
 	s, r, ok := watchedFor(v)
+	if quiet, soon := onlyQuietEnd(v); soon && (!ok || r.Idle == nil) {
+		return idleSoon(quiet)
+	}
 	switch {
 	case !ok:
-		return idleSoon(v)
+		return diag.Open()
 	case r.Idle == nil && s.Seen.DropCount == 0:
 		return diag.Excluded(diag.N("because.nothing_dropped", "duration", diag.FormatSpan(s.Seen.Watched)))
 	case r.Idle == nil:
@@ -98,18 +101,27 @@ func idleDisconnect(v *diag.View) diag.Verdict {
 	return diag.Holds(f)
 }
 
-// idleSoon judges without a watch: two sessions that stayed quiet ended, one after the other, and one that pinged outlived them.
-func idleSoon(v *diag.View) diag.Verdict {
-	s, ok := first(diag.SeenBy[*diag.SessionWatch](v, checkStayOther), (*diag.SessionWatch).OnlyQuiet)
-	if !ok {
-		return diag.Open()
-	}
+// onlyQuietEnd finds two sessions that stayed quiet and ended, one after the other, where one that pinged outlived them.
+func onlyQuietEnd(v *diag.View) (diag.Sight[*diag.SessionWatch], bool) {
+	return first(diag.SeenBy[*diag.SessionWatch](v, checkStayOther), (*diag.SessionWatch).OnlyQuiet)
+}
+
+// idleSoon judges without a watch, or with one whose shortest pauses are longer than the limit, so that all its connections end.
+func idleSoon(s diag.Sight[*diag.SessionWatch]) diag.Verdict {
 	f := sessionFinding(s)
 	f.Variant, f.Confidence = "soon", diag.Likely
-	f.Args["duration"], f.Args["good"] = diag.FormatSpan(s.Seen.Lasted), "0.25 s"
-	f.Args["suggested"] = strconv.Itoa(int(max(s.Seen.Lasted*2/3, time.Second) / time.Second))
-	return diag.Holds(f)
+	f.Args["duration"], f.Args["good"] = diag.FormatSpan(s.Seen.Lasted), diag.FormatSpan(s.Seen.BusyPause)
+	if s.Seen.Lasted < shortestKeepAlive {
+		f.Variant = "at_once"
+	} else {
+		f.Args["suggested"] = strconv.Itoa(int(max(s.Seen.Lasted*2/3, time.Second) / time.Second))
+	}
+	return diag.Holds(f.Hiding("mqtt.lifetime_limit", "mqtt.unstable"))
 }
+
+// shortestKeepAlive is the limit on silence below which no keep alive helps: one second is the least there is (MQTT 5.0
+// 3.1.2.10), and a ping may be late.
+const shortestKeepAlive = 1500 * time.Millisecond
 
 // saysKeepAlive tells whether the broker itself says that it waited for too long (MQTT 5.0 3.14.2.1: Keep Alive timeout).
 func saysKeepAlive(o *diag.ConnectionWatch, drops []int) bool {
