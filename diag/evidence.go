@@ -120,6 +120,8 @@ const (
 	EvHeld              EvidenceKey = "mqtt.held"
 	EvFurtherRefused    EvidenceKey = "mqtt.further_refused"
 	EvRetryWorked       EvidenceKey = "mqtt.retry_worked"
+	EvTCPUnacked        EvidenceKey = "mqtt.tcp_unacked"
+	EvTCPRepeated       EvidenceKey = "mqtt.tcp_repeated"
 
 	EvTopic        EvidenceKey = "msg.topic"
 	EvFilter       EvidenceKey = "msg.filter"

@@ -47,6 +47,8 @@ type MQTTConnect struct {
 	// Earlier are the CONNECTs in newer versions that were tried before this one, where the version was left open.
 	Earlier       []*MQTTConnect `json:"earlier,omitempty"`
 	WSCloseReason string         `json:"ws_close_reason,omitempty"`
+	// TCP is what the system knew of the connection when waiting for an answer ended; nil where one came, or where it does not tell.
+	TCP *TCPInfoFact `json:"tcp,omitempty"`
 
 	Props *ConnackProps `json:"props,omitempty"` // MQTT 5 alone
 }
@@ -126,8 +128,19 @@ func (c *MQTTConnect) Facts() []Evidence {
 		f.add(EvWSClose, strconv.Itoa(c.WSCloseCode)+" "+c.WSCloseReason)
 	}
 	f.ms(EvDuration, c.Took)
+	if c.TCP != nil && c.TCP.Unacked > 0 {
+		f.add(EvTCPUnacked, strconv.Itoa(c.TCP.Unacked))
+		f.add(EvTCPRepeated, strconv.Itoa(c.TCP.Retransmits))
+	}
 	f.add(EvError, c.Error)
 	return f.items
+}
+
+// Swallowed tells that the CONNECT itself was lost on the way, and each of its repeats: the system at the other end acknowledges
+// what arrives, also where the program hangs. Large packets may be lost for their size, which is another matter.
+func (c *MQTTConnect) Swallowed() bool {
+	const repeats, onePacket = 2, 500
+	return c.Outcome == OutcomeSilent && c.ConnectBytes <= onePacket && c.TCP != nil && c.TCP.Unacked > 0 && c.TCP.Retransmits >= repeats
 }
 
 // MQTTPing is a PINGREQ on an open connection.

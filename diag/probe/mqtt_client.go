@@ -63,6 +63,9 @@ func connectMQTT(ctx context.Context, env *diag.Env, r route, conn net.Conn, sec
 
 	session, result := mqttwire.Connect(ctx, conn, opts)
 	describeConnect(o, conn, result)
+	if o.Outcome == diag.OutcomeSilent {
+		o.TCP = tcpInfo(conn)
+	}
 	if session == nil || !o.Accepted() {
 		if session != nil {
 			_ = session.Close()

@@ -71,6 +71,8 @@ func TestWatch(t *testing.T) {
 			plan: diag.PlanInput{Symptom: "drops", WatchS: new(12), TimeoutS: seconds(3)}, want: "mqtt.idle_disconnect"},
 		{name: "idle for two seconds, no watch", peer: behind(diagtest.FlowLimits{Idle: 2 * time.Second}), in: keepAlive(60),
 			plan: diag.PlanInput{Symptom: "drops", TimeoutS: seconds(3)}, want: "mqtt.idle_disconnect", variant: "soon"},
+		{name: "idle for less than a second, a complaint of drops", peer: behind(diagtest.FlowLimits{Idle: 700 * time.Millisecond}), in: keepAlive(60),
+			plan: diag.PlanInput{Symptom: "drops", TimeoutS: seconds(3)}, want: "mqtt.idle_disconnect", variant: "at_once"},
 		{name: "young age, no watch", peer: behind(diagtest.FlowLimits{Lifetime: 1500 * time.Millisecond}), in: keepAlive(60),
 			plan: diag.PlanInput{Symptom: "drops", TimeoutS: seconds(3)}, want: "mqtt.kicked_after_connect"},
 		{name: "a keep alive of a second, a complaint of drops", peer: scripted(diagtest.Script{}), in: keepAlive(1),

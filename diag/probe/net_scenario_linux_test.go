@@ -117,6 +117,19 @@ func TestFarScenarios(t *testing.T) {
 				on(t, path, func() { diagtest.Peer(t, diagtest.Banner(diagtest.SSHBanner), diagtest.At("10.99.0.2:22")) })
 				return "mqtt://10.99.0.2:22"
 			}},
+		{scenario: scenario{name: "nothing arrives behind the handshake", want: "mqtt.no_connack", variant: "swallowed", plan: diag.PlanInput{TimeoutS: seconds(3)}},
+			delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				brokerAt(t, path, "1883")
+				path.Right.Run(t, "iptables", "-A", "INPUT", "-p", "tcp", "--dport", "1883", "--tcp-flags", "PSH", "PSH", "-j", "DROP")
+				return "mqtt://10.99.0.2"
+			}},
+		{scenario: scenario{name: "all arrives behind the handshake, and nothing is said", want: "mqtt.no_connack", plan: diag.PlanInput{TimeoutS: seconds(3)}},
+			delay: 5 * time.Millisecond,
+			prepare: func(t testing.TB, path *diagtest.Path) string {
+				on(t, path, func() { diagtest.Peer(t, diagtest.Silent, diagtest.At("10.99.0.2:1883")) })
+				return "mqtt://10.99.0.2"
+			}},
 		{scenario: scenario{name: "filtered", want: "tcp.filtered", plan: diag.PlanInput{TimeoutS: seconds(5)}, check: within(4500 * time.Millisecond)},
 			delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {

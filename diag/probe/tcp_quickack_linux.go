@@ -18,7 +18,8 @@ type quickAck struct {
 
 	mu     sync.Mutex
 	closed bool
-	sent   int // again, once closed
+	last   netprobe.Info // once closed
+	known  error         // of last
 }
 
 func (c *quickAck) Read(p []byte) (int, error) {
@@ -40,21 +41,28 @@ func (c *quickAck) hurry() {
 
 // Close remembers what the kernel forgets with the socket.
 func (c *quickAck) Close() error {
-	sent := c.repeats()
 	c.mu.Lock()
-	c.closed, c.sent = true, sent
+	if !c.closed {
+		c.last, c.known = netprobe.TCPInfo(c.TCPConn)
+		c.closed = true
+	}
 	c.mu.Unlock()
 	return c.TCPConn.Close()
 }
 
-// repeats is how many segments were sent again, the SYN among them.
-func (c *quickAck) repeats() int {
+// info is what the kernel knows of the connection, or knew when it was closed.
+func (c *quickAck) info() (netprobe.Info, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return c.sent
+		return c.last, c.known
 	}
-	info, err := netprobe.TCPInfo(c.TCPConn)
+	return netprobe.TCPInfo(c.TCPConn)
+}
+
+// repeats is how many segments were sent again, the SYN among them.
+func (c *quickAck) repeats() int {
+	info, err := c.info()
 	if err != nil {
 		return 0
 	}

@@ -208,12 +208,28 @@ func endedByPeer(err error) bool {
 
 // tcpInfo asks the kernel how a connection stands; nil where it does not tell.
 func tcpInfo(conn net.Conn) *diag.TCPInfoFact {
-	info, err := netprobe.TCPInfo(conn)
+	info, err := kernelInfo(conn)
 	if err != nil {
 		return nil
 	}
 	return &diag.TCPInfoFact{RTT: info.RTT, Retransmits: info.Retransmits, Unacked: info.Unacked, BytesAcked: int64(info.BytesAcked),
 		BytesReceived: int64(info.BytesReceived), OutOfOrder: info.RcvOutOfOrder, SegmentsIn: info.SegsIn, SendMSS: info.SndMSS}
+}
+
+// kernelInfo is what the kernel knows of the TCP connection below conn, also of one of ours that was closed.
+func kernelInfo(conn net.Conn) (netprobe.Info, error) {
+	for below := conn; ; {
+		if kept, ok := below.(interface {
+			info() (netprobe.Info, error)
+		}); ok {
+			return kept.info()
+		}
+		wrapper, ok := below.(interface{ NetConn() net.Conn })
+		if !ok {
+			return netprobe.TCPInfo(conn)
+		}
+		below = wrapper.NetConn()
+	}
 }
 
 // versionName writes a version as people do.

@@ -286,6 +286,9 @@ func versionUnsupported(v *diag.View) diag.Verdict {
 	if o.Accepted() {
 		return diag.Excluded(diag.N("because.connack_accepted"))
 	}
+	if s, ok := swallowedConnect(v); ok {
+		return diag.Excluded(diag.N("because.connect_swallowed", "address", s.Seen.Address))
+	}
 	var works []string
 	for _, s := range attempts(v, diag.PurposeVersion) {
 		// A login that is refused shows the version understood.
@@ -824,6 +827,11 @@ func noConnack(v *diag.View) diag.Verdict {
 		f.Args["limit"] = seconds(v.Options.Timeout)
 		return diag.Holds(f)
 	}
+	if s, ok := swallowedConnect(v); ok {
+		f := swallowedFinding(v, s)
+		f.Args["limit"] = seconds(v.Options.Timeout)
+		return diag.Holds(f)
+	}
 	c, ok := askedConnect(v)
 	switch {
 	case !ok:
@@ -851,6 +859,36 @@ func noConnack(v *diag.View) diag.Verdict {
 		return hungOnce(v, f, again)
 	}
 	return diag.Holds(f)
+}
+
+// swallowedConnect is the asked CONNECT where the network lost it and each of its repeats, and that of another attempt in the same
+// transport as well: an older version is no help against what drops packets by what they hold, though one may be spelled otherwise.
+func swallowedConnect(v *diag.View) (diag.Sight[*diag.MQTTConnect], bool) {
+	s, ok := first(askedConnects(v), (*diag.MQTTConnect).Swallowed)
+	if !ok {
+		return s, false
+	}
+	_, again := first(attempts(v), func(a *diag.Attempt) bool {
+		return a.Transport == s.Seen.Transport && a.Address == s.Seen.Address && a.MQTT != nil && a.MQTT.Swallowed()
+	})
+	return s, again
+}
+
+// swallowedFinding says whether other bytes on the same port were answered: then it is what the packets hold, or how a program
+// reads them, that something on the way looks at.
+func swallowedFinding(v *diag.View, s diag.Sight[*diag.MQTTConnect]) diag.Finding {
+	f := connectFinding(s)
+	f.Variant = "swallowed"
+	f.Args["address"], f.Args["count"], f.Args["length"] = s.Seen.Address, strconv.Itoa(s.Seen.TCP.Retransmits), strconv.Itoa(s.Seen.ConnectBytes)
+	if other, ok := first(attempts(v), func(a *diag.Attempt) bool {
+		return a.Address == s.Seen.Address && (a.SpeaksMQTT() || a.TLS != nil && (a.TLS.Outcome.Ended() || a.TLS.Outcome == diag.OutcomeOK) ||
+			a.WS != nil && a.WS.Outcome.Ended())
+	}); ok {
+		f.Variant = "by_content"
+		f.Args["check"] = string(other.Step.Check)
+		f.Evidence = append(slices.Clone(f.Evidence), other.Step.Evidence...)
+	}
+	return f.Hiding("mqtt.version_unsupported")
 }
 
 func closedWithoutConnack(v *diag.View) diag.Verdict {

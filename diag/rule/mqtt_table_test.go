@@ -98,6 +98,9 @@ func unanswered(how diag.Outcome, change ...func(*diag.MQTTConnect)) *diag.MQTTC
 	return o
 }
 
+// swallowed has a CONNECT that was sent again and again, and never acknowledged.
+func swallowed(o *diag.MQTTConnect) { o.TCP = &diag.TCPInfoFact{Unacked: 1, Retransmits: 4} }
+
 func withLogin(o *diag.MQTTConnect) { o.Credentials = true }
 func withOwnID(o *diag.MQTTConnect) { o.OwnClientID, o.ClientID = true, "boiler-7" }
 func inFive(o *diag.MQTTConnect)    { o.Version = diag.Version5 }
@@ -246,6 +249,13 @@ func connectLookAlikes() []recorded {
 			want: "mqtt.version_unsupported", variant: "silent", because: map[diag.Code]string{"mqtt.no_connack": "because.variation_works"}},
 		{name: "silence in all", target: five, steps: []diag.Step{connect(unanswered(diag.OutcomeSilent, inFive)), version(unanswered(diag.OutcomeSilent))}, want: "mqtt.no_connack",
 			because: map[diag.Code]string{"mqtt.closed_without_connack": "because.connection_stayed_open", "mqtt.not_mqtt": "because.nothing_said"}},
+		{name: "lost on the way in all", target: five, steps: []diag.Step{connect(unanswered(diag.OutcomeSilent, inFive, swallowed)), version(unanswered(diag.OutcomeSilent, swallowed))},
+			want: "mqtt.no_connack", variant: "swallowed"},
+		{name: "lost on the way but in the version that is spelled otherwise", target: five, steps: []diag.Step{connect(unanswered(diag.OutcomeSilent, inFive, swallowed)),
+			version(unanswered(diag.OutcomeSilent, swallowed)), version(answered(0, inThreeOne))},
+			want: "mqtt.no_connack", variant: "by_content"},
+		{name: "lost on the way once", target: five, steps: []diag.Step{connect(unanswered(diag.OutcomeSilent, inFive, swallowed)), version(answered(0))},
+			want: "mqtt.version_unsupported", variant: "silent"},
 		{name: "a close is not silence", target: tcp, steps: []diag.Step{connect(unanswered(diag.OutcomeClosed)), version(unanswered(diag.OutcomeClosed, inFive))}, want: "mqtt.closed_without_connack",
 			because: map[diag.Code]string{"mqtt.no_connack": "because.connection_ended"}},
 		{name: "a close of a long CONNECT that a short one survives", target: tcp, steps: []diag.Step{connect(unanswered(diag.OutcomeClosed, longOf(2000), withLogin)),
@@ -305,6 +315,10 @@ func sessionLookAlikes() []recorded {
 		return func(o *diag.MQTTConnect) { o.Props = &diag.ConnackProps{ServerKeepAliveS: &s} }
 	}
 	lost := seen(checkSubscribe, "plant/#", &diag.Subscription{Filter: "plant/#", QoS: 1, Outcome: diag.OutcomeClosed, Code: -1})
+	quiet := func(lasted, busy time.Duration) diag.Step {
+		return seen(checkStayOther, "mqttdoctor-…", &diag.SessionWatch{Address: at, Version: diag.Version311, ClientID: "x", Idle: true,
+			Outcome: diag.OutcomeClosed, Code: -1, Lasted: lasted, Busy: busy, BusyPause: 250 * time.Millisecond})
+	}
 	return []recorded{
 		{name: "any id is kicked, and what was sent was taken", target: own, steps: []diag.Step{connect, granted, taken, pinged, stay(diag.OutcomeClosed), other(diag.OutcomeClosed)},
 			want: "mqtt.kicked_after_connect", because: map[diag.Code]string{"mqtt.ping_unanswered": "because.ping_answered",
@@ -316,11 +330,11 @@ func sessionLookAlikes() []recorded {
 		{name: "the asked keep alive, said again", target: own, steps: []diag.Step{seen(checkMQTT, at, answered(0, withOwnID, inFive, serverKeepAlive(60)))}, want: ""},
 		{name: "any id is kicked", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), other(diag.OutcomeClosed)}, want: "mqtt.kicked_after_connect",
 			because: map[diag.Code]string{"mqtt.client_id_conflict": "because.other_id_ends_too"}},
-		{name: "any id is ended that is quiet", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), seen(checkStayOther, "mqttdoctor-…", &diag.SessionWatch{Address: at,
-			Version: diag.Version311, ClientID: "x", Idle: true, Outcome: diag.OutcomeClosed, Code: -1, Lasted: time.Second, Busy: 3 * time.Second})}, want: "mqtt.idle_disconnect", variant: "soon",
-			because: map[diag.Code]string{"mqtt.kicked_after_connect": "because.busy_session_lasts"}},
-		{name: "any id is ended, and busy ones too", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), seen(checkStayOther, "mqttdoctor-…", &diag.SessionWatch{Address: at,
-			Version: diag.Version311, ClientID: "x", Idle: true, Outcome: diag.OutcomeClosed, Code: -1, Lasted: time.Second, Busy: time.Second})}, want: "mqtt.kicked_after_connect"},
+		{name: "any id is ended that is quiet", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), quiet(2*time.Second, 5*time.Second)},
+			want: "mqtt.idle_disconnect", variant: "soon", because: map[diag.Code]string{"mqtt.kicked_after_connect": "because.busy_session_lasts"}},
+		{name: "any id is ended that is quiet for a moment", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), quiet(600*time.Millisecond, 2200*time.Millisecond)},
+			want: "mqtt.idle_disconnect", variant: "at_once", because: map[diag.Code]string{"mqtt.kicked_after_connect": "because.busy_session_lasts"}},
+		{name: "any id is ended, and busy ones too", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), quiet(time.Second, time.Second)}, want: "mqtt.kicked_after_connect"},
 		{name: "the own id alone is", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), other(diag.OutcomeOK)}, want: "mqtt.client_id_conflict"},
 		{name: "said so", target: own, steps: []diag.Step{connect, watch(checkStay, true, diag.OutcomeRefused, 0x8E)}, want: "mqtt.client_id_conflict", variant: "taken_over"},
 		{name: "held and taken", target: own, steps: append(hold(diag.OutcomeClosed, diag.OutcomeOK), connect, stay(diag.OutcomeOK)), want: "mqtt.client_id_conflict",

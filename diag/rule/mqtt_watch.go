@@ -192,6 +192,9 @@ func unstable(v *diag.View) diag.Verdict {
 		}
 		return diag.Excluded(diag.N("because.drops_explained"))
 	}
+	if r.Incidents() == 1 && r.Idle != nil && r.Idle.Asked {
+		return diag.Excluded(diag.N("because.drops_explained")) // one ping that was late is enough, where quiet ends connections
+	}
 	f := watchFinding(s)
 	f.Args["count"] = strconv.Itoa(r.Incidents())
 	f.Args["duration"] = diag.FormatSpan(s.Seen.Watched)
