@@ -121,7 +121,7 @@ func TestFarScenarios(t *testing.T) {
 			delay: 5 * time.Millisecond,
 			prepare: func(t testing.TB, path *diagtest.Path) string {
 				brokerAt(t, path, "1883")
-				path.Right.Run(t, "iptables", "-A", "INPUT", "-p", "tcp", "--dport", "1883", "--tcp-flags", "PSH", "PSH", "-j", "DROP")
+				path.Right.Run(t, "iptables", "-A", "INPUT", "-p", "tcp", "--dport", "1883", "-m", "length", "--length", "66:", "-j", "DROP")
 				return "mqtt://10.99.0.2"
 			}},
 		{scenario: scenario{name: "all arrives behind the handshake, and nothing is said", want: "mqtt.no_connack", plan: diag.PlanInput{TimeoutS: seconds(3)}},
