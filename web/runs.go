@@ -348,8 +348,8 @@ func (m *Runs) cancelElsewhere(ctx context.Context, id string) error {
 	}
 }
 
-// cancelWait is the runner's grace for probes that are slow to stop, and a little.
-const cancelWait = 4 * time.Second
+// cancelWait is the runner's grace for probes that are slow to stop, and as much again for a machine that is busy.
+const cancelWait = 8 * time.Second
 
 // Delete implements [handlers.Runs].
 func (m *Runs) Delete(ctx context.Context, id string, by handlers.Actor) error {
