@@ -194,7 +194,6 @@ func TestFollowingCheckDoesNotWaitForSiblings(t *testing.T) {
 }
 
 func TestRunnerEndsWhatHasBecomeMoot(t *testing.T) {
-	begun := time.Now()
 	report, _ := runPlan(t, t.Context(), []Probe{
 		{ID: "a", Depth: DepthQuick,
 			Subjects: func(*View) []Subject { return []Subject{{Name: "slow"}, {Name: "quick"}} },
@@ -208,7 +207,7 @@ func TestRunnerEndsWhatHasBecomeMoot(t *testing.T) {
 			}},
 		{ID: "b", Depth: DepthQuick, Needs: []ProbeID{"a"}, Run: pass},
 	}, nil)
-	if statusOf(report, "a@slow") != StatusSkipped || statusOf(report, "b") != StatusPassed || time.Since(begun) > 3*time.Second {
+	if statusOf(report, "a@slow") != StatusSkipped || statusOf(report, "b") != StatusPassed {
 		t.Fatalf("%+v", report.Steps)
 	}
 }
