@@ -79,6 +79,7 @@ var ArgNames = map[Arg]string{
 	"algorithm":     "algorithm name",
 	"status":        "HTTP status",
 	"server":        "HTTP Server header",
+	"retry":         "HTTP Retry-After header",
 	"location":      "redirect target",
 	"origin":        "Origin header",
 	"subprotocol":   "WebSocket subprotocol",

@@ -44,6 +44,7 @@ type MQTTConnect struct {
 	Alert          *TLSAlert     `json:"alert,omitempty"`         // TLS alert in place of the answer
 	WSText         bool          `json:"ws_text,omitempty"`       // the answer came in a WebSocket text frame
 	WSCloseCode    int           `json:"ws_close_code,omitempty"` // WebSocket close code, where one came
+	WSFrame        []byte        `json:"ws_frame,omitempty"`      // how the first WebSocket frame began, where it breaks RFC 6455 5.2
 	// Earlier are the CONNECTs in newer versions that were tried before this one, where the version was left open.
 	Earlier       []*MQTTConnect `json:"earlier,omitempty"`
 	WSCloseReason string         `json:"ws_close_reason,omitempty"`
@@ -127,6 +128,7 @@ func (c *MQTTConnect) Facts() []Evidence {
 	if c.WSCloseCode != 0 {
 		f.add(EvWSClose, strconv.Itoa(c.WSCloseCode)+" "+c.WSCloseReason)
 	}
+	f.bytes(EvWSFrame, c.WSFrame)
 	f.ms(EvDuration, c.Took)
 	if c.TCP != nil && c.TCP.Unacked > 0 {
 		f.add(EvTCPUnacked, strconv.Itoa(c.TCP.Unacked))

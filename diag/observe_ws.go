@@ -32,6 +32,7 @@ type WSUpgrade struct {
 	WWWAuth     string        `json:"www_authenticate,omitempty"`
 	UpgradeHdr  string        `json:"upgrade,omitempty"`     // Upgrade header of the answer
 	WSVersion   string        `json:"ws_version,omitempty"`  // Sec-WebSocket-Version of the answer: a WebSocket server's own
+	RetryAfter  string        `json:"retry_after,omitempty"` // seconds or a date (RFC 9110 10.2.3)
 	ProxySigns  []string      `json:"proxy_signs,omitempty"` // names of headers that a proxy or CDN added
 	BodyStart   string        `json:"body_start,omitempty"`  // printable start of the body, at most 200 bytes
 	BodyType    string        `json:"body_type,omitempty"`
@@ -63,6 +64,7 @@ func (w *WSUpgrade) Facts() []Evidence {
 	f.add(EvHTTPVia, w.Via)
 	f.add(EvHTTPLocation, w.Location)
 	f.add(EvHTTPAuth, w.WWWAuth)
+	f.add(EvHTTPRetry, w.RetryAfter)
 	f.add(EvHTTPDate, w.Date)
 	f.list(EvHTTPProxy, w.ProxySigns)
 	f.add(EvHTTPBody, w.BodyStart)

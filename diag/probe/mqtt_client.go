@@ -109,6 +109,9 @@ func describeConnect(o *diag.MQTTConnect, conn net.Conn, result mqttwire.Connect
 	if ws, ok := conn.(*wsConn); ok {
 		o.WSText = ws.sawText()
 		o.WSCloseCode, o.WSCloseReason = ws.closeCode()
+		if !o.Answered() {
+			o.WSFrame = ws.brokenFrame()
+		}
 	}
 	failure := result.Err
 	if failure == nil || o.Code >= 0 {

@@ -37,7 +37,8 @@ func upgradeWS(ctx context.Context, env *diag.Env, r route, conn net.Conn) (*dia
 		Origin: r.WS.Origin, Offered: r.WS.Subprotocols, UpgradeSent: true}
 	ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
-	recorded := &firstBytesConn{Conn: conn}
+	frames := &frameStartConn{Conn: conn}
+	recorded := &firstBytesConn{Conn: frames}
 	header := http.Header{}
 	if !r.WS.NoHeaders {
 		for name, value := range env.Target.WS.Headers {
@@ -63,7 +64,9 @@ func upgradeWS(ctx context.Context, env *diag.Env, r route, conn net.Conn) (*dia
 		o.Outcome, o.Subprotocol = diag.OutcomeOK, ws.Subprotocol()
 		o.First = nil
 		ws.SetReadLimit(maxWSMessage)
-		return o, newWSConn(ws, conn)
+		stream := newWSConn(ws, conn)
+		stream.first = frames
+		return o, stream
 	}
 	conn.Close()
 	o.Error = err.Error()
@@ -176,6 +179,7 @@ func describeHTTP(o *diag.WSUpgrade, resp *http.Response) {
 	o.Date = printable(h.Get("Date"), 60)
 	o.WWWAuth, o.UpgradeHdr = printable(h.Get("WWW-Authenticate"), 100), printable(h.Get("Upgrade"), 60)
 	o.WSVersion = printable(h.Get("Sec-WebSocket-Version"), 20)
+	o.RetryAfter = printable(h.Get("Retry-After"), 60)
 	o.BodyType = printable(h.Get("Content-Type"), 80)
 	for _, name := range proxyHeaders {
 		if h.Get(name) != "" {

@@ -19,6 +19,7 @@ import (
 type wsConn struct {
 	net.Conn // the connection below: addresses and deadlines
 	ws       *websocket.Conn
+	first    *frameStartConn // nil where nobody watches
 
 	readMu sync.Mutex
 	msg    io.Reader
@@ -28,6 +29,14 @@ type wsConn struct {
 }
 
 func newWSConn(ws *websocket.Conn, under net.Conn) *wsConn { return &wsConn{Conn: under, ws: ws} }
+
+// brokenFrame is how the peer's first frame began, where it breaks RFC 6455.
+func (c *wsConn) brokenFrame() []byte {
+	if c.first == nil {
+		return nil
+	}
+	return c.first.broken()
+}
 
 // sawText tells whether a text message came.
 func (c *wsConn) sawText() bool { return c.text.Load() }

@@ -168,7 +168,7 @@ func TestUpgradeDeclined(t *testing.T) {
 	var all []scenario
 	for code, want := range map[int]diag.Code{
 		502: "ws.bad_gateway", 503: "ws.bad_gateway", 504: "ws.bad_gateway", 401: "ws.auth_required", 403: "ws.auth_required",
-		404: "ws.not_websocket", 200: "ws.not_websocket", 500: "ws.not_websocket", 405: "ws.not_websocket", 426: "ws.upgrade_stripped",
+		404: "ws.not_websocket", 200: "ws.not_websocket", 500: "ws.not_websocket", 429: "ws.not_websocket", 405: "ws.not_websocket", 426: "ws.upgrade_stripped",
 		301: "ws.redirect", 302: "ws.redirect", 307: "ws.redirect", 308: "ws.redirect", 400: "ws.not_websocket",
 	} {
 		all = append(all, scenario{name: fmt.Sprint(code), peer: status(code), want: want, variant: "*"})

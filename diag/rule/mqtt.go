@@ -762,7 +762,7 @@ func notMQTT(v *diag.View) diag.Verdict {
 	if s, ok := otherTransport(v); ok {
 		return diag.Excluded(diag.N("because.broker_in_other_transport", "transport", string(s.Seen.Transport)))
 	}
-	if c, ok := askedConnect(v); ok && c.Seen.WSText {
+	if c, ok := askedConnect(v); ok && textMQTT(c.Seen) {
 		return diag.Excluded(diag.N("because.text_frames"))
 	}
 	if up, ok := askedUpgrade(v); ok && up.Seen.HTTP() && !askedUpgraded(v) {

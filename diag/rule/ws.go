@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"bytes"
 	"cmp"
 	"net/http"
 	"net/netip"
@@ -64,7 +65,7 @@ var wsRules = []diag.Rule{
 		When:       wsUpgradeStripped},
 	{Code: "ws.not_websocket", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 6455 4.1"},
-		Awaits:     []diag.ProbeID{checkWS, "ws.paths", "ws.origin", "ws.subprotocols", "ws.plain_get", "tcp.ports", checkPeerMQTT, checkPeerPaths},
+		Awaits:     []diag.ProbeID{checkWS, "ws.paths", "ws.origin", "ws.subprotocols", "ws.plain_get", "tcp.ports", checkPeerMQTT, checkPeerPaths, checkMQTT, checkOlder},
 		LookAlikes: []diag.Code{"ws.wrong_path", "ws.upgrade_stripped", "ws.origin_rejected", "ws.auth_required"},
 		When:       wsNotWebSocket},
 	{Code: "ws.text_frames", Severity: diag.SeverityCritical,
@@ -363,6 +364,13 @@ func wsSubprotocolRejected(v *diag.View) diag.Verdict {
 	switch {
 	case o.Outcome == diag.OutcomeOK && slices.Contains(o.Offered, o.Subprotocol):
 		return diag.Excluded(diag.N("because.subprotocol_chosen", "subprotocol", o.Subprotocol))
+	case o.Outcome == diag.OutcomeOK && o.Subprotocol != "" && len(o.Offered) > 0:
+		// Programs that compare without regard to case let it pass, browsers do not.
+		f := wsFinding(up)
+		f.Variant = "other_chosen"
+		f.Args["subprotocol"] = strings.Join(o.Offered, ", ")
+		f.Args["value"] = o.Subprotocol
+		return diag.Holds(f)
 	case o.Outcome == diag.OutcomeOK && len(o.Offered) > 0:
 		f := wsFinding(up)
 		f.Variant = "not_chosen"
@@ -500,6 +508,17 @@ func otherWSReason(v *diag.View, o *diag.WSUpgrade) (diag.Note, bool) {
 func wsNotWebSocket(v *diag.View) diag.Verdict {
 	up, no, ok := declined(v)
 	if !ok {
+		if c, broken := brokenFrames(v); broken {
+			f := wsFinding(up)
+			f.Step, f.Evidence, f.Variant = c.Step.ID, c.Step.Evidence, "frames"
+			return diag.Holds(f.Hiding("ws.subprotocol_rejected", "ws.text_frames", "mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack"))
+		}
+		if up.Seen != nil && beginsHTTP2(up.Seen.First) {
+			f := wsFinding(up)
+			delete(f.Args, "status")
+			f.Variant = "http2"
+			return diag.Holds(f)
+		}
 		if s, speaksHTTP := httpBehindSilence(v); speaksHTTP {
 			f := wsFinding(up)
 			delete(f.Args, "status")
@@ -519,7 +538,28 @@ func wsNotWebSocket(v *diag.View) diag.Verdict {
 	if _, auth := wsAuthRequired(v).Concluded(); auth {
 		return diag.Excluded(diag.N("because.http_status", "status", statusOf(up.Seen)))
 	}
-	return diag.Holds(wsFinding(up))
+	f := wsFinding(up)
+	switch status := up.Seen.Status; {
+	case status == http.StatusSwitchingProtocols:
+		f.Variant = "handshake"
+	case status == http.StatusTooManyRequests:
+		f.Variant = "too_many"
+		f.Args["retry"] = up.Seen.RetryAfter
+	case status >= http.StatusInternalServerError && !isGateway(up.Seen):
+		f.Variant = "failed"
+	}
+	return diag.Holds(f)
+}
+
+// beginsHTTP2 tells a server that speaks HTTP/2 unasked: its connection begins with a SETTINGS frame of stream 0 (RFC 9113 3.4, 6.5).
+func beginsHTTP2(first []byte) bool {
+	return len(first) >= 9 && first[0] == 0 && first[3] == 4 && first[4] == 0 && bytes.Equal(first[5:9], make([]byte, 4))
+}
+
+// brokenFrames is the CONNECT in a WebSocket that was opened, where the first that came back is no frame of a server.
+func brokenFrames(v *diag.View) (diag.Sight[*diag.MQTTConnect], bool) {
+	c, ok := askedConnect(v)
+	return c, ok && askedUpgraded(v) && len(c.Seen.WSFrame) > 0 && !c.Seen.Answered()
 }
 
 // httpBehindSilence is an HTTP answer to bytes that are no HTTP, on a listener that left the upgrade without an answer: a web
@@ -539,10 +579,16 @@ func wsTextFrames(v *diag.View) diag.Verdict {
 	if !ok || !v.Target.Scheme.IsWebSocket() {
 		return diag.Open()
 	}
-	if !c.Seen.WSText {
+	if !textMQTT(c.Seen) {
 		return diag.Excluded(diag.N("because.binary_frames"))
 	}
 	return diag.Holds(diag.Finding{Step: c.Step.ID, Evidence: c.Step.Evidence})
+}
+
+// textMQTT tells whether MQTT came in a text frame: a CONNACK, whole or with its later bytes destroyed, or in Base64. Another
+// application's greeting comes as text too, and is no MQTT.
+func textMQTT(c *diag.MQTTConnect) bool {
+	return c.WSText && (c.Answered() || len(c.First) == 0 || c.First[0] == 0x20 || bytes.HasPrefix(c.First, []byte("IA")))
 }
 
 func wsFinding(up diag.Sight[*diag.WSUpgrade]) diag.Finding {

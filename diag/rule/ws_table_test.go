@@ -115,7 +115,7 @@ func upgradeLookAlikes() []recorded {
 			want: "mqtt.no_connack", because: map[diag.Code]string{"mqtt.not_mqtt": "because.nothing_said"}},
 		{name: "upgraded, then another protocol", target: ws, steps: []diag.Step{upgrade(101), connect(unanswered(diag.OutcomeOther, saying("nats")))}, want: "mqtt.not_mqtt"},
 		{name: "Cloudflare's own status", target: ws, steps: []diag.Step{upgrade(521, server("cloudflare")), path("/ws", 521)}, want: "ws.bad_gateway"},
-		{name: "the same status of another", target: ws, steps: []diag.Step{upgrade(521, server("Apache")), path("/ws", 521)}, want: "ws.not_websocket"},
+		{name: "the same status of another", target: ws, steps: []diag.Step{upgrade(521, server("Apache")), path("/ws", 521)}, want: "ws.not_websocket", variant: "failed"},
 		{name: "another protocol", target: ws, steps: []diag.Step{upgrade(0, func(o *diag.WSUpgrade) { o.Outcome, o.Speaks = diag.OutcomeOther, "ssh" })}, want: "mqtt.not_mqtt"},
 	}
 }
