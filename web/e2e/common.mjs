@@ -9,7 +9,7 @@ const { chromium } = require("playwright-core");
 export const axeSource = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 // patience bounds every wait, in milliseconds: far more than anything takes, for a busy machine is no reason to fail.
-export const patience = 60000;
+export const patience = 120000;
 
 // soon has the methods of assert, with a function in place of the first value, which is asked again until the assertion holds: a page
 // takes its time. What must never be seen, not for a moment, is asserted at once instead.
@@ -27,7 +27,7 @@ export const soon = new Proxy({}, {
 });
 
 export const browser = await chromium.launch({
-  timeout: 2 * patience,
+  timeout: patience,
   executablePath: config.chromium,
   args: ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync"],
@@ -111,7 +111,7 @@ export async function finish() {
 }
 
 // A browser that does not answer any more ends the script, too.
-setTimeout(() => fail(new Error("the script hangs")), 10 * patience).unref();
+setTimeout(() => fail(new Error("the script hangs")), 6 * patience).unref();
 process.on("unhandledRejection", fail);
 process.on("uncaughtException", fail);
 async function fail(error) {

@@ -340,7 +340,7 @@ await denied.evaluate(() => {
 await field(denied, "target.protocol").selectOption("5");
 const begun = Date.now();
 await connect(denied, flood.url);
-await denied.waitForFunction((n) => document.getElementById("count-messages").textContent === n, burst.toLocaleString("en"), { timeout: 3 * patience });
+await denied.waitForFunction((n) => document.getElementById("count-messages").textContent === n, burst.toLocaleString("en"), { timeout: 2 * patience });
 console.log(`${burst} messages in ${Date.now() - begun} ms, the page away for ${Math.round(await denied.evaluate(() => window.longest))} ms at most`);
 assert.ok(await denied.locator("#messages-note").isHidden(), "nothing was dropped");
 assert.ok((await denied.locator("#view-messages .row").count()) < 100, "a row for what is seen alone");
