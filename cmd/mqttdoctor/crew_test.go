@@ -100,6 +100,7 @@ type viewer struct {
 }
 
 func (v *viewer) watch(ctx context.Context, base, id string, progress func(seen)) error {
+	wait, before := 100*time.Millisecond, 0
 	for {
 		after := 0
 		if len(v.events) > 0 {
@@ -132,7 +133,10 @@ func (v *viewer) watch(ctx context.Context, base, id string, progress func(seen)
 			return nil
 		}
 		v.breaks++
-		time.Sleep(100 * time.Millisecond)
+		if time.Sleep(wait); after > before {
+			before, wait = after, 100*time.Millisecond
+		}
+		wait = min(2*wait, 5*time.Second) // as pages do: hundreds that come back at once keep a machine busy
 	}
 }
 
