@@ -3,6 +3,7 @@ package diag
 import (
 	"bytes"
 	"encoding/binary"
+	"net/url"
 	"reflect"
 	"strings"
 	"time"
@@ -44,6 +45,13 @@ func newEchoes(t Target) echoes {
 	if password := t.Password.Reveal(); password != "" && len(password) <= maxStringBytes && password != t.Username {
 		e.framed = append(e.framed, append(binary.BigEndian.AppendUint16(nil, uint16(len(password))), password...))
 		know(password)
+	}
+	know(t.WS.Query.Reveal())
+	for _, part := range strings.FieldsFunc(t.WS.Query.Reveal(), func(r rune) bool { return r == '&' || r == '=' }) {
+		know(part)
+		if plain, err := url.QueryUnescape(part); err == nil && plain != part {
+			know(plain)
+		}
 	}
 	for _, value := range t.WS.Headers {
 		know(value.Reveal())

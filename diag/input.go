@@ -36,6 +36,7 @@ type TLSInput struct {
 // WSInput is the ws part of a [TargetInput].
 type WSInput struct {
 	Path    string            `json:"path"`
+	Query   Secret            `json:"query"` // what follows "?", also in Path and in the URL: often a token or a signature
 	Origin  string            `json:"origin"`
 	Headers map[string]Secret `json:"headers"`
 }

@@ -268,8 +268,18 @@ func parsePath(in TargetInput, t *Target, path string, errs FieldErrors) {
 	if strings.HasPrefix(t.WS.Path, "?") {
 		t.WS.Path = "/" + t.WS.Path
 	}
+	var query string
+	t.WS.Path, query, _ = strings.Cut(t.WS.Path, "?")
+	if t.WS.Query = in.WS.Query; query != "" {
+		if t.WS.Query = NewSecret(query); in.WS.Query.Given() && !in.WS.Query.Gone() && in.WS.Query.Reveal() != query {
+			errs.set("target.ws.query", N("input.ws_query_conflict"))
+		}
+	}
 	if _, err := url.ParseRequestURI("http://h" + t.WS.Path); err != nil || strings.ContainsAny(t.WS.Path, " \r\n#") {
 		errs.set("target.ws.path", N("input.ws_path", "value", clip(t.WS.Path, 80)))
+	}
+	if _, err := url.ParseRequestURI("http://h" + t.RequestURI(t.WS.Path)); err != nil || strings.ContainsAny(t.WS.Query.Reveal(), " \r\n#") {
+		errs.set("target.ws.query", N("input.ws_query"))
 	}
 }
 
@@ -318,7 +328,7 @@ func parseWS(in TargetInput, t *Target, errs FieldErrors) {
 	}
 	if t.WS.Origin != "" {
 		u, err := url.Parse(t.WS.Origin)
-		if t.WS.Origin != "null" && (err != nil || u.Scheme == "" || u.Host == "") {
+		if t.WS.Origin != "null" && (err != nil || u.Scheme == "" || u.Host == "" || u.User != nil) {
 			errs.set("target.ws.origin", N("input.ws_origin", "value", clip(t.WS.Origin, 80)))
 		}
 	}

@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ func TestParseTargetAddresses(t *testing.T) {
 		{"mqtts://broker.example.com", "mqtts://broker.example.com:8883", "broker.example.com", SchemeMQTTS, 8883, ""},
 		{"ws://broker.example.com", "ws://broker.example.com:80/mqtt", "broker.example.com", SchemeWS, 80, "/mqtt"},
 		{"wss://broker.example.com/", "wss://broker.example.com:443/", "broker.example.com", SchemeWSS, 443, "/"},
-		{"wss://broker.example.com:8084/a?b=c", "wss://broker.example.com:8084/a?b=c", "broker.example.com", SchemeWSS, 8084, "/a?b=c"},
+		{"wss://broker.example.com:8084/a?b=c", "wss://broker.example.com:8084/a", "broker.example.com", SchemeWSS, 8084, "/a"},
 		{"tcp://10.0.0.1:1884", "mqtt://10.0.0.1:1884", "10.0.0.1", SchemeMQTT, 1884, ""},
 		{"ssl://h:1", "mqtts://h:1", "h", SchemeMQTTS, 1, ""},
 		{"TLS://H.Example:1", "mqtts://h.example:1", "h.example", SchemeMQTTS, 1, ""},
@@ -53,6 +54,40 @@ func TestParseTargetTakesCredentialsOutOfTheAddress(t *testing.T) {
 	}
 	if got.Username != "user" || got.Password.Reveal() != "p@ss" || strings.Contains(got.URL(), "p@ss") || strings.Contains(got.Public().URL, "user") {
 		t.Fatalf("%+v", got)
+	}
+}
+
+// TestParseTargetTakesTheQueryForASecret: brokers in clouds take tokens and signatures there.
+func TestParseTargetTakesTheQueryForASecret(t *testing.T) {
+	for _, in := range []TargetInput{
+		{URL: "wss://broker.example.com/p?token=a%20b&x=1"},
+		{URL: "wss://broker.example.com", WS: WSInput{Path: "p?token=a%20b&x=1"}},
+		{URL: "wss://broker.example.com/p", WS: WSInput{Query: NewSecret("token=a%20b&x=1")}},
+		{URL: "wss://broker.example.com/p?token=a%20b&x=1", WS: WSInput{Path: "/p?token=a%20b&x=1"}},
+	} {
+		got, err := ParseTarget(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored, err := json.Marshal(got.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.RequestURI("/p") != "/p?token=a%20b&x=1" || got.RequestURI("/other") != "/other" || !got.HasSecrets() ||
+			got.URL() != "wss://broker.example.com:443/p" || strings.Contains(string(stored), "token") || !strings.Contains(string(stored), `"query":true`) {
+			t.Errorf("%+v: %s %s", in, got.URL(), stored)
+		}
+	}
+	for field, in := range map[string]TargetInput{
+		"target.ws.query":  {URL: "wss://h/p?a=b", WS: WSInput{Query: NewSecret("a=c")}},
+		"target.ws.query ": {URL: "wss://h/p", WS: WSInput{Query: NewSecret("a=b c")}},
+		"target.ws.origin": {URL: "wss://h/p", WS: WSInput{Origin: "https://user:password@h"}},
+	} {
+		_, err := ParseTarget(in)
+		var errs FieldErrors
+		if errors.As(err, &errs); len(errs) != 1 || errs[strings.TrimSpace(field)].Key == "" {
+			t.Errorf("%s: %v", field, err)
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package diag
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Schema is the version of the stored and published report.
 const Schema = "mqttdoctor.report/1"
@@ -84,15 +87,36 @@ func (t Target) Public() TargetInput {
 		KeepaliveS: &keepalive, CleanStart: &clean, SessionExpiryS: int(t.SessionExpiry / time.Second),
 		TLS: TLSInput{CAPEM: t.TLS.CAPEM, CertPEM: t.TLS.CertPEM, KeyPEM: t.TLS.KeyPEM,
 			ServerName: t.TLS.ServerName, ALPN: t.TLS.ALPN, Insecure: t.TLS.Insecure},
-		WS:     WSInput{Path: t.WS.Path, Origin: t.WS.Origin, Headers: t.WS.Headers},
+		WS:     WSInput{Path: t.WS.Path, Query: t.WS.Query, Origin: t.WS.Origin, Headers: t.WS.Headers},
 		Topics: TopicsInput{Publish: t.Topics.Publish, Subscribe: t.Topics.Subscribe, QoS: &qos},
 		Nodes:  t.Nodes, BridgeURL: t.BridgeURL,
 	}
 }
 
+// Received is the target of a report that came as a file, which anybody may have written: as Public would have made it, with
+// nothing in a place that is shown which belongs to the secrets.
+func (in TargetInput) Received() (TargetInput, error) {
+	t, err := ParseTarget(TargetInput{URL: in.URL})
+	if err != nil {
+		return in, err
+	}
+	in.URL = t.URL()
+	in.WS.Path, _, _ = strings.Cut(in.WS.Path, "?")
+	for _, text := range []*string{&in.TLS.CAPEM, &in.TLS.CertPEM} {
+		*text, _ = certificatesIn(*text)
+	}
+	in.Password, in.TLS.KeyPEM, in.WS.Query = in.Password.Forgotten(), in.TLS.KeyPEM.Forgotten(), in.WS.Query.Forgotten()
+	headers := map[string]Secret{}
+	for name, value := range in.WS.Headers {
+		headers[name] = value.Forgotten()
+	}
+	in.WS.Headers = headers
+	return in, nil
+}
+
 // WithoutSecrets returns the input with every secret removed, to be kept in memory beside a finished run.
 func (in TargetInput) WithoutSecrets() TargetInput {
-	in.Password, in.TLS.KeyPEM = Secret{}, Secret{}
+	in.Password, in.TLS.KeyPEM, in.WS.Query = Secret{}, Secret{}, Secret{}
 	in.WS.Headers = nil
 	return in
 }

@@ -26,6 +26,9 @@ func (s Secret) Gone() bool { return s.gone && s.value == "" }
 // Reveal returns the secret itself, for the one place that sends it to the target.
 func (s Secret) Reveal() string { return s.value }
 
+// Forgotten leaves of a secret that one was given.
+func (s Secret) Forgotten() Secret { return Secret{gone: s.Given()} }
+
 const secretMask = "[secret]"
 
 // String returns a mask, or nothing where no secret was given.

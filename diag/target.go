@@ -104,7 +104,8 @@ type TLSOptions struct {
 
 // WSOptions are the client's WebSocket settings.
 type WSOptions struct {
-	Path    string // begins with "/", may carry a query
+	Path    string // begins with "/"
+	Query   Secret // what follows "?" after it
 	Origin  string
 	Headers map[string]Secret // a cookie or token may be among them
 }
@@ -145,9 +146,17 @@ func (t Target) URLFor(scheme Scheme, port uint16, path string) string {
 	return u.String() + path // as it was typed: parsing it alone would take "//x" for a host
 }
 
+// RequestURI is what is asked for in a WebSocket upgrade at a path: the target's own query belongs to the target's own path.
+func (t Target) RequestURI(path string) string {
+	if path != t.WS.Path || !t.WS.Query.Given() {
+		return path
+	}
+	return path + "?" + t.WS.Query.Reveal()
+}
+
 // HasSecrets tells whether anything was given that is gone once the run has ended.
 func (t Target) HasSecrets() bool {
-	return t.Password.Given() || t.TLS.KeyPEM.Given() || len(t.WS.Headers) > 0
+	return t.Password.Given() || t.TLS.KeyPEM.Given() || t.WS.Query.Given() || len(t.WS.Headers) > 0
 }
 
 // Credentials tells whether a user name or a password was given.

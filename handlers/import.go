@@ -54,9 +54,11 @@ func readImport(body io.Reader) (importedFile, error) {
 	if r.State == diag.StateRunning || r.State == "" || r.CreatedAt.IsZero() || len(r.Steps) > maxImportSteps || len(r.Findings) > maxImportSteps {
 		return refuse("no_report")
 	}
-	if _, err := diag.ParseTarget(diag.TargetInput{URL: r.Target.URL}); err != nil {
+	target, err := r.Target.Received()
+	if err != nil || !sayable(r) {
 		return refuse("no_report")
 	}
+	r.Target = target
 	in := importedFile{report: r}
 	if t := file.Trace; t != nil {
 		kept, err := attachable(traceInput{Schema: t.Schema, Target: map[string]any{"url": t.Target}, Lost: t.Lost, Packets: t.Packets}, t.Payloads)
@@ -66,6 +68,27 @@ func readImport(body io.Reader) (importedFile, error) {
 		in.trace = &kept
 	}
 	return in, nil
+}
+
+// sayable tells whether how things ended is said in words that there are.
+func sayable(r diag.Report) bool {
+	for _, s := range r.Steps {
+		switch s.Status {
+		case diag.StatusPassed, diag.StatusWarned, diag.StatusFailed, diag.StatusSkipped, diag.StatusCanceled:
+		default:
+			return false
+		}
+	}
+	switch r.State {
+	case diag.StateFinished, diag.StateCanceled, diag.StateInterrupted:
+	default:
+		return false
+	}
+	switch r.Verdict {
+	case diag.OverallHealthy, diag.OverallAttention, diag.OverallBroken, diag.OverallInconclusive:
+		return true
+	}
+	return false
 }
 
 // importedFile is a report that came as a file, and the trace that was attached to it; nil: none.

@@ -121,7 +121,7 @@ func (f *typedForm) fill(v url.Values) {
 	t.TLS = diag.TLSInput{CAPEM: v.Get("target.tls.ca_pem"), CertPEM: v.Get("target.tls.cert_pem"),
 		KeyPEM: diag.NewSecret(v.Get("target.tls.key_pem")), ServerName: v.Get("target.tls.server_name"),
 		ALPN: words(v.Get("target.tls.alpn")), Insecure: v.Get("target.tls.insecure") != ""}
-	t.WS = diag.WSInput{Path: v.Get("target.ws.path"), Origin: v.Get("target.ws.origin"),
+	t.WS = diag.WSInput{Path: v.Get("target.ws.path"), Query: diag.NewSecret(strings.TrimPrefix(strings.TrimSpace(v.Get("target.ws.query")), "?")), Origin: v.Get("target.ws.origin"),
 		Headers: f.headers(v.Get("target.ws.headers"))}
 	t.Topics = diag.TopicsInput{Publish: v.Get("target.topics.publish"), Subscribe: lines(v.Get("target.topics.subscribe")),
 		QoS: f.integer(v, "target.topics.qos")}

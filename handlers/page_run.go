@@ -162,7 +162,7 @@ func (h *Handlers) rerunOptions(r *http.Request, v url.Values) RerunOptions {
 	return RerunOptions{Apply: diag.Code(v.Get("apply")), Only: diag.ProbeID(v.Get("only")), Lang: string(h.lang(r, "")),
 		Secrets: diag.TargetInput{Username: f.run.Target.Username, Password: f.run.Target.Password,
 			TLS: diag.TLSInput{CertPEM: f.run.Target.TLS.CertPEM, KeyPEM: f.run.Target.TLS.KeyPEM},
-			WS:  diag.WSInput{Headers: f.run.Target.WS.Headers}}}
+			WS:  diag.WSInput{Query: f.run.Target.WS.Query, Headers: f.run.Target.WS.Headers}}}
 }
 
 // showRefusedRerun shows the report with the reason why it was not repeated.

@@ -37,6 +37,7 @@ type rerunSecrets struct {
 		KeyPEM  diag.Secret `json:"key_pem"`
 	} `json:"tls"`
 	WS struct {
+		Query   diag.Secret            `json:"query"`
 		Headers map[string]diag.Secret `json:"headers"`
 	} `json:"ws"`
 }
@@ -138,7 +139,7 @@ func (h *Handlers) handleRerun(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	with := RerunOptions{Apply: diag.Code(in.Apply), Only: diag.ProbeID(in.Only), Secrets: diag.TargetInput{Username: in.Target.Username, Password: in.Target.Password,
-		TLS: diag.TLSInput{CertPEM: in.Target.TLS.CertPEM, KeyPEM: in.Target.TLS.KeyPEM}, WS: diag.WSInput{Headers: in.Target.WS.Headers}}}
+		TLS: diag.TLSInput{CertPEM: in.Target.TLS.CertPEM, KeyPEM: in.Target.TLS.KeyPEM}, WS: diag.WSInput{Query: in.Target.WS.Query, Headers: in.Target.WS.Headers}}}
 	if in.Lang != "" {
 		if with.Lang, err = h.inputLang(r, in.Lang); err != nil {
 			return err

@@ -41,6 +41,7 @@ const (
 	fieldInsecure      = "target.tls.insecure"
 	fieldWSPath        = "target.ws.path"
 	fieldWSOrigin      = "target.ws.origin"
+	fieldWSQuery       = "target.ws.query"
 	fieldWSHeaders     = "target.ws.headers"
 	fieldPublish       = "target.topics.publish"
 	fieldSubscribe     = "target.topics.subscribe"
@@ -58,7 +59,7 @@ const (
 )
 
 // SecretFields are never sent back to a browser, whatever happens.
-var SecretFields = []string{fieldPassword, fieldKey, fieldWSHeaders}
+var SecretFields = []string{fieldPassword, fieldKey, fieldWSQuery, fieldWSHeaders}
 
 // Checkboxes are the fields that a browser leaves out where they are off.
 var Checkboxes = []string{fieldCleanStart, fieldInsecure, fieldIntrusive}
@@ -73,7 +74,7 @@ var panels = []panel{
 	{"login", "user", []string{fieldUsername, fieldPassword}},
 	{"client", "device", []string{fieldClientID, fieldProtocol, fieldKeepalive, fieldCleanStart, fieldSessionExpiry}},
 	{"tls", "tls", []string{fieldCA, fieldCert, fieldKey, fieldServerName, fieldALPN, fieldInsecure}},
-	{"ws", "ws", []string{fieldWSPath, fieldWSOrigin, fieldWSHeaders}},
+	{"ws", "ws", []string{fieldWSPath, fieldWSOrigin, fieldWSQuery, fieldWSHeaders}},
 	{"topics", "topic", []string{fieldPublish, fieldSubscribe, fieldQoS}},
 	{"burst", "msg", []string{fieldBurstCount, fieldBurstQoS, fieldBurstPayload}},
 	{"advanced", "tune", []string{fieldDepth, fieldWatch, fieldTimeout, fieldResolvers, fieldNodes, fieldIntrusive}},
@@ -146,7 +147,7 @@ func FormOf(t diag.TargetInput, p diag.PlanOptions) Form {
 	}
 	lost := map[string]bool{}
 	for name, given := range map[string]bool{fieldPassword: t.Password.Given(), fieldKey: t.TLS.KeyPEM.Given(),
-		fieldWSHeaders: len(t.WS.Headers) > 0} {
+		fieldWSQuery: t.WS.Query.Given(), fieldWSHeaders: len(t.WS.Headers) > 0} {
 		if given {
 			lost[name] = true
 		}
@@ -256,7 +257,7 @@ var fieldWords = map[string]string{
 	fieldPassword: "field.password", fieldKeepalive: "field.keepalive", fieldCleanStart: "field.clean_start",
 	fieldSessionExpiry: "field.session_expiry", fieldCA: "field.ca", fieldCert: "field.cert", fieldKey: "field.key",
 	fieldServerName: "field.server_name", fieldALPN: "field.alpn", fieldInsecure: "field.insecure", fieldWSPath: "field.ws_path",
-	fieldWSOrigin: "field.ws_origin", fieldWSHeaders: "field.ws_headers", fieldPublish: "field.publish",
+	fieldWSOrigin: "field.ws_origin", fieldWSQuery: "field.ws_query", fieldWSHeaders: "field.ws_headers", fieldPublish: "field.publish",
 	fieldSubscribe: "field.subscribe", fieldQoS: "field.qos", fieldBurstCount: "field.burst_count", fieldBurstQoS: "field.burst_qos",
 	fieldBurstPayload: "field.burst_payload", fieldNodes: "field.nodes", fieldSymptom: "home.symptom.label",
 	fieldDepth: "field.depth", fieldIntrusive: "field.intrusive", fieldTimeout: "field.timeout", fieldWatch: "field.watch",

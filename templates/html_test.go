@@ -280,7 +280,7 @@ func TestStatusIsNeverColourAlone(t *testing.T) {
 func TestNoSecretIsEverInTheForm(t *testing.T) {
 	const canary = "canary-7f3a"
 	in := diag.TargetInput{URL: "mqtts://h", Password: diag.NewSecret(canary), TLS: diag.TLSInput{KeyPEM: diag.NewSecret(canary)},
-		WS: diag.WSInput{Headers: map[string]diag.Secret{"Authorization": diag.NewSecret(canary)}}}
+		WS: diag.WSInput{Query: diag.NewSecret(canary), Headers: map[string]diag.Secret{"Authorization": diag.NewSecret(canary)}}}
 	form := FormOf(in, diag.PlanOptions{})
 	values := map[string]string{}
 	for _, name := range SecretFields {

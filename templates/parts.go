@@ -85,6 +85,8 @@ func secretLabel(name string) string {
 	switch name {
 	case fieldKey:
 		return "field.key"
+	case fieldWSQuery:
+		return "field.ws_query"
 	case fieldWSHeaders:
 		return "field.ws_headers"
 	case fieldUsername:

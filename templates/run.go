@@ -378,6 +378,7 @@ func (r RunPage) settings() [][2]string {
 		add("field.insecure", r.T("run.yes"))
 	}
 	add("field.ws_origin", t.WS.Origin)
+	given("field.ws_query", t.WS.Query.Given())
 	given("field.ws_headers", len(t.WS.Headers) > 0)
 	add("field.publish", t.Topics.Publish)
 	add("field.subscribe", strings.Join(t.Topics.Subscribe, ", "))

@@ -363,7 +363,13 @@ func TestSuggestionsFitTheirTarget(t *testing.T) {
 		"another path than the URL's": {diag.TargetInput{URL: "ws://broker.test/a", WS: diag.WSInput{Path: "/a"}},
 			diag.Suggestion{WS: &diag.WSSuggestion{Path: "/mqtt"}}, func(t diag.Target) bool { return t.WS.Path == "/mqtt" }},
 		"another path than the field's": {diag.TargetInput{URL: "wss://broker.test", WS: diag.WSInput{Path: "/a"}},
-			diag.Suggestion{WS: &diag.WSSuggestion{Path: "/b?c=d"}}, func(t diag.Target) bool { return t.WS.Path == "/b?c=d" && t.Port == 443 }},
+			diag.Suggestion{WS: &diag.WSSuggestion{Path: "/b?c=d"}}, func(t diag.Target) bool {
+				return t.RequestURI("/b") == "/b?c=d" && t.WS.Path == "/b" && t.Port == 443
+			}},
+		"another transport, with the query": {diag.TargetInput{URL: "ws://broker.test/a?token=x"},
+			diag.Suggestion{URL: "wss://broker.test:443/a"}, func(t diag.Target) bool { return t.RequestURI("/a") == "/a?token=x" && t.Port == 443 }},
+		"another path worked without the query": {diag.TargetInput{URL: "ws://broker.test/a?token=x"},
+			diag.Suggestion{WS: &diag.WSSuggestion{Path: "/mqtt"}}, func(t diag.Target) bool { return !t.WS.Query.Given() && t.WS.Path == "/mqtt" }},
 		"another URL with a path": {diag.TargetInput{URL: "broker.test", WS: diag.WSInput{Path: "/a"}},
 			diag.Suggestion{URL: "ws://broker.test:9001/mqtt"}, func(t diag.Target) bool { return t.URL() == "ws://broker.test:9001/mqtt" }},
 		"no CA": {diag.TargetInput{URL: "mqtts://broker.test", TLS: diag.TLSInput{CAPEM: "x"}},

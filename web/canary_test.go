@@ -115,6 +115,11 @@ func wantNoSecret(t *testing.T, c Config, lookAtDatabase func(k canaries, ended 
 	broker := diagtest.Mosquitto(t, diagtest.MosquittoOptions{Users: map[string]string{"meter": right}, ClientCA: clients})
 	other := k.plant("wrong password")
 	headers := map[string]string{"Cookie": "session=" + k.plant("cookie"), "Authorization": "Bearer " + k.plant("bearer token"), "X-Api-Key": k.plant("api key")}
+	inQuery := func(what string) string {
+		escaped := url.QueryEscape(k.plant(what))
+		k.add(what+", escaped", escaped)
+		return escaped
+	}
 	tls := map[string]any{"ca_pem": broker.CAPEM, "cert_pem": own.CertPEM, "key_pem": own.KeyPEM}
 	target := func(address, password string) map[string]any {
 		return map[string]any{"url": address, "username": "meter", "password": password, "tls": tls}
@@ -127,7 +132,7 @@ func wantNoSecret(t *testing.T, c Config, lookAtDatabase func(k canaries, ended 
 		u.User = url.UserPassword("meter", password)
 		return u.String()
 	}
-	wss := target(broker.WSS, right)
+	wss := target(broker.WSS+"?token="+inQuery("token in the address"), right)
 	wss["ws"] = map[string]any{"headers": headers}
 	var ids, tokens []string
 	var seen bytes.Buffer
@@ -206,7 +211,7 @@ func wantNoSecret(t *testing.T, c Config, lookAtDatabase func(k canaries, ended 
 	ids = append(ids, helped.ID, repeated.ID, asked.ID)
 
 	// A console that traces what passes, the CONNECT with its password too.
-	data, err := json.Marshal(map[string]any{"target": map[string]any{"url": broker.WS, "ws": map[string]any{"headers": headers}}, "trace": true})
+	data, err := json.Marshal(map[string]any{"target": map[string]any{"url": broker.WS + "?token=" + inQuery("token of the console"), "ws": map[string]any{"headers": headers}}, "trace": true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,9 +44,21 @@ func TestReportsTravelAsFiles(t *testing.T) {
 	}
 	helpdesk.do("DELETE", "/api/v1/runs/"+here.ID, "", "Authorization", "Bearer "+here.DeleteToken).want(http.StatusNoContent)
 
+	// Who wrote the file by hand may have put into it what a report never holds.
+	written := strings.NewReplacer(`"url":"mqtts://broker.test:8883"`, `"url":"mqtts://meter:CANARY@broker.test:8883"`,
+		`"ca_pem":""`, `"ca_pem":"-----BEGIN PRIVATE KEY-----\nQ0FOQVJZ\n-----END PRIVATE KEY-----"`).Replace(string(file))
+	helpdesk.do("POST", "/api/v1/runs/import", written).want(http.StatusCreated).json(&here)
+	for _, path := range []string{"/runs/" + here.ID, "/runs/" + here.ID + ".json", "/runs/" + here.ID + ".md", "/runs/" + here.ID + ".html"} {
+		if body := helpdesk.do("GET", path, "").want(http.StatusOK).body; bytes.Contains(body, []byte("CANARY")) || bytes.Contains(body, []byte("Q0FOQVJZ")) {
+			t.Errorf("%s shows what was hidden in the file", strings.TrimPrefix(path, "/runs/"+here.ID))
+		}
+	}
+
 	running := strings.Replace(string(file), `"state":"finished"`, `"state":"running"`, -1)
 	for name, body := range map[string]string{"nothing": "", "no JSON": "hello", "no report": "{}", "another schema": `{"schema":"x/2","raw":{}}`,
-		"no raw report": `{"schema":"mqttdoctor.report/1"}`, "under way": running} {
+		"no raw report": `{"schema":"mqttdoctor.report/1"}`, "under way": running,
+		"an unknown status":  strings.ReplaceAll(string(file), `"status":"passed"`, `"status":"<b>"`),
+		"an unknown verdict": strings.ReplaceAll(string(file), `"verdict":"`, `"verdict":"<b>`)} {
 		if a := helpdesk.do("POST", "/api/v1/runs/import", body); a.status != http.StatusBadRequest || !json.Valid(a.body) {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}

@@ -70,7 +70,9 @@ func (m *Runs) requestOf(by handlers.Actor, in handlers.RequestInput) (requestDa
 	}
 	for _, field := range handlers.RequestFields {
 		// A certificate is of no use without its key, which is never kept.
-		if slices.Contains(in.Ask, field) || strings.HasPrefix(field, "target.tls.") && field != "target.tls.ca_pem" && bare.TLS.CertPEM != "" {
+		// Nor is the query of an address: the technician enters the whole of it.
+		if slices.Contains(in.Ask, field) || field == "target.url" && plan.Target.WS.Query.Given() ||
+			strings.HasPrefix(field, "target.tls.") && field != "target.tls.ca_pem" && bare.TLS.CertPEM != "" {
 			d.Ask = append(d.Ask, field)
 		}
 	}

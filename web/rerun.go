@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"mqttdoctor/diag"
 	"mqttdoctor/handlers"
@@ -89,7 +90,7 @@ func hiddenFields(by handlers.Actor, f foundRun, t *diag.TargetInput, given diag
 }
 
 func anyGiven(t diag.TargetInput) bool {
-	return t.Password.Given() || t.TLS.KeyPEM.Given() || len(t.WS.Headers) > 0
+	return t.Password.Given() || t.TLS.KeyPEM.Given() || t.WS.Query.Given() || len(t.WS.Headers) > 0
 }
 
 // inputOf is what a run was started with, with its secrets where they are still held and this actor may use them, else
@@ -108,6 +109,9 @@ func (m *Runs) inputOf(report diag.Report, mayUseHeld bool, given diag.TargetInp
 	if given.TLS.KeyPEM.Given() {
 		t.TLS.KeyPEM = given.TLS.KeyPEM
 	}
+	if given.WS.Query.Given() {
+		t.WS.Query = given.WS.Query
+	}
 	if len(given.WS.Headers) > 0 {
 		t.WS.Headers = maps.Clone(t.WS.Headers)
 		if t.WS.Headers == nil {
@@ -121,6 +125,9 @@ func (m *Runs) inputOf(report diag.Report, mayUseHeld bool, given diag.TargetInp
 	if t.TLS.KeyPEM.Gone() {
 		missing = append(missing, "target.tls.key_pem")
 	}
+	if t.WS.Query.Gone() {
+		missing = append(missing, "target.ws.query")
+	}
 	for _, value := range t.WS.Headers {
 		if value.Gone() {
 			missing = append(missing, "target.ws.headers")
@@ -133,7 +140,7 @@ func (m *Runs) inputOf(report diag.Report, mayUseHeld bool, given diag.TargetInp
 // inputFrom makes an input of a report: the same but for the secrets, of which it is known that they were given.
 func inputFrom(r diag.Report) diag.RunInput {
 	t := r.Target
-	t.Password, t.TLS.KeyPEM = forget(t.Password), forget(t.TLS.KeyPEM)
+	t.Password, t.TLS.KeyPEM, t.WS.Query = forget(t.Password), forget(t.TLS.KeyPEM), forget(t.WS.Query)
 	t.WS.Headers = maps.Clone(t.WS.Headers)
 	for name, value := range t.WS.Headers {
 		t.WS.Headers[name] = forget(value)
@@ -148,13 +155,7 @@ func inputFrom(r diag.Report) diag.RunInput {
 
 // forget makes of a secret that one was given: what a run under way holds in memory is not for everybody with the link.
 func forget(s diag.Secret) diag.Secret {
-	data, err := s.MarshalJSON()
-	if err != nil {
-		return diag.Secret{}
-	}
-	var gone diag.Secret
-	_ = gone.UnmarshalJSON(data)
-	return gone
+	return s.Forgotten()
 }
 
 func words(ids []diag.ProbeID) []string {
@@ -167,7 +168,12 @@ func words(ids []diag.ProbeID) []string {
 
 // apply takes a suggestion over, as a merge patch (RFC 7396).
 func apply(t *diag.TargetInput, s diag.Suggestion) {
+	splitQuery(t)
 	if s.URL != "" {
+		before, _ := diag.ParseTarget(*t)
+		if after, err := diag.ParseTarget(diag.TargetInput{URL: s.URL}); err == nil && after.WS.Path != before.WS.Path {
+			t.WS.Query = diag.Secret{} // another path worked without it
+		}
 		t.URL = s.URL
 		t.WS.Path = "" // the URL carries it
 	}
@@ -191,6 +197,7 @@ func apply(t *diag.TargetInput, s diag.Suggestion) {
 	}
 	if s.WS != nil {
 		if s.WS.Path != "" {
+			t.WS.Query = diag.Secret{}
 			applyPath(t, s.WS.Path)
 		}
 		if s.WS.Origin != nil {
@@ -204,6 +211,15 @@ func apply(t *diag.TargetInput, s diag.Suggestion) {
 		}
 		if s.Topics.QoS != nil {
 			t.Topics.QoS = s.Topics.QoS
+		}
+	}
+}
+
+// splitQuery takes the query out of the address and the path, so that a suggestion for these leaves it.
+func splitQuery(t *diag.TargetInput) {
+	for _, s := range []*string{&t.URL, &t.WS.Path} {
+		if rest, query, found := strings.Cut(*s, "?"); found && query != "" {
+			*s, t.WS.Query = rest, diag.NewSecret(query)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func (v *vault) put(id string, in diag.RunInput, until time.Time) {
 // sizeOf is about how much memory an input takes: what is large in it.
 func sizeOf(in diag.RunInput) int {
 	n := 1024 + len(in.Target.TLS.CAPEM) + len(in.Target.TLS.CertPEM) + len(in.Target.TLS.KeyPEM.Reveal()) +
-		len(in.Target.Username) + len(in.Target.Password.Reveal()) + len(in.Target.Topics.Publish)
+		len(in.Target.WS.Query.Reveal()) + len(in.Target.URL) + len(in.Target.Username) + len(in.Target.Password.Reveal()) + len(in.Target.Topics.Publish)
 	for _, h := range in.Target.WS.Headers {
 		n += len(h.Reveal())
 	}

@@ -94,7 +94,7 @@ func sentMuch(v *diag.View) bool {
 		return true
 	}
 	t := v.Target
-	length := len(t.ClientID) + len(t.Username) + len(t.Password.Reveal())
+	length := len(t.ClientID) + len(t.Username) + len(t.Password.Reveal()) + len(t.WS.Query.Reveal())
 	for name, value := range t.WS.Headers {
 		length += len(name) + len(value.Reveal())
 	}

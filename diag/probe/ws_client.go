@@ -50,7 +50,7 @@ func upgradeWS(ctx context.Context, env *diag.Env, r route, conn net.Conn) (*dia
 	}
 	begun := time.Now()
 	transport := &oneConnTransport{conn: recorded}
-	ws, resp, err := websocket.Dial(ctx, "ws://"+hostHeader(env.Target, r)+r.WS.Path, &websocket.DialOptions{
+	ws, resp, err := websocket.Dial(ctx, "ws://"+hostHeader(env.Target, r)+env.Target.RequestURI(r.WS.Path), &websocket.DialOptions{
 		HTTPClient: transport.client(), HTTPHeader: header, Subprotocols: r.WS.Subprotocols,
 	})
 	o.Took = time.Since(begun)

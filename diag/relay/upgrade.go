@@ -50,7 +50,7 @@ func (d *Dialer) ask(conn net.Conn, subprotocol string, path *Path) (refusal str
 		subprotocol = subprotocols[0]
 	}
 	path.Offered = subprotocol
-	req, err := http.NewRequest(http.MethodGet, "http://"+authority(d.Target)+d.Target.WS.Path, nil)
+	req, err := http.NewRequest(http.MethodGet, "http://"+authority(d.Target)+d.Target.RequestURI(d.Target.WS.Path), nil)
 	if err != nil {
 		return "the path cannot be asked for", nil, nil //nolint:nilerr // it is the answer
 	}
