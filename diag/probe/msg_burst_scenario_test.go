@@ -270,6 +270,9 @@ func TestSlowDelivery(t *testing.T) {
 			return diagtest.PublishAnswer{After: 1500 * time.Millisecond}
 		}),
 			plan: plan, want: "msg.slow", attention: true},
+		{name: "each message late by a little", peer: pairTopic(func(diagtest.Message) diagtest.PublishAnswer {
+			return diagtest.PublishAnswer{After: 450 * time.Millisecond}
+		}), plan: plan, want: "msg.slow", variant: "steady", attention: true},
 		{name: "everything late", peer: scripted(diagtest.Script{Delay: 700 * time.Millisecond}), plan: diag.PlanInput{Symptom: "slow", TimeoutS: seconds(5),
 			Burst: &diag.BurstInput{Count: integer(2)}, Exclude: []string{"msg.qos_grid"}}, want: "msg.slow", variant: "everything", attention: true},
 		{name: "queued", peer: each(40 * time.Millisecond), plan: plan, want: "msg.slow", variant: "queue", attention: true},

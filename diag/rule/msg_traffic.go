@@ -392,7 +392,7 @@ func messagesLost(v *diag.View) diag.Verdict {
 		f.Confidence = diag.Likely
 		return diag.Holds(f)
 	}
-	return diag.Holds(f.Hiding("msg.offline_lost")) // of a client that is away it loses no fewer
+	return diag.Holds(f.Hiding("msg.offline_lost", "msg.will_not_delivered")) // of a client that is away it loses no fewer
 }
 
 // duplicated tells copies that the broker marks as sent again from copies that it takes for messages of their own.
@@ -489,7 +489,47 @@ func slowMessages(v *diag.View) diag.Verdict {
 		f.Evidence = append(shares(t.path(), t.pair.Median(), b.Head), s.Step.Evidence...)
 		return diag.Holds(f)
 	}
+	if f, late := acknowledgedLate(t); late {
+		return diag.Holds(f)
+	}
+	if f, steady := slowByHabit(v, t); steady {
+		return diag.Holds(f)
+	}
 	return diag.Excluded(diag.N("because.delivered_soon", "duration", diag.FormatMS(t.pair.Median())+" ms"))
+}
+
+// acknowledgedLate finds a burst that was delivered soon, and acknowledged late: a publisher that waits is slow all the same.
+func acknowledgedLate(t traffic) (diag.Finding, bool) {
+	s, ok := first(t.bursts, func(b *diag.BurstRun) bool {
+		return b.QoS > 0 && !b.Faulty() && b.Acked == b.Sent && headMessages*b.PayloadBytes <= headBytes &&
+			b.AckMedian > diag.SlowDelivery(max(t.path(), t.pair.PublisherPing))
+	})
+	if !ok {
+		return diag.Finding{}, false
+	}
+	f := burstFinding(s)
+	f.Variant = "acknowledged_late"
+	f.Args["duration"], f.Args["rtt"] = diag.FormatMS(s.Seen.AckMedian)+" ms", diag.FormatMS(t.pair.Median())+" ms"
+	return f, true
+}
+
+// steadyDelay is more than delayed acknowledgements and Nagle's algorithm add to a message; a packet that is sent again adds
+// more, to one message in many.
+const steadyDelay = 280 * time.Millisecond
+
+// slowByHabit finds a broker that holds back every single message for a time that most clients would not mind, where the
+// complaint is of that: pings on the same connections are answered at once.
+func slowByHabit(v *diag.View, t traffic) (diag.Finding, bool) {
+	const several, soon = 4, 50 * time.Millisecond
+	p := t.pair
+	if v.Options.Symptom != diag.SymptomSlow || len(p.Lone) < several || slices.Min(p.Lone) <= t.path()+steadyDelay ||
+		max(p.PublisherPing, p.SubscriberPing) > t.path()+soon {
+		return diag.Finding{}, false
+	}
+	f := diag.Finding{Variant: "steady", Confidence: diag.Likely, Step: t.pairStep.ID, Args: diag.Args{"duration": diag.FormatMS(p.Median()) + " ms",
+		"rtt": diag.FormatMS(t.path()) + " ms", "count": strconv.Itoa(len(p.Lone)), "qos": strconv.Itoa(int(p.QoS))}}
+	f.Evidence = append(shares(t.path(), p.Median(), 0), t.pairStep.Evidence...)
+	return f, true
 }
 
 // headMessages is how many messages a burst's head is of.

@@ -150,6 +150,10 @@ func trafficLookAlikes() []recorded {
 			steps: run(lan, burstOf(checkBurst, 2*time.Second, func(b *diag.BurstRun) { b.Took = 4 * time.Second }), burstOf(checkBurstSteps, 40*ms, steps(25)))},
 		{name: "a publisher that is slowed down, on a path with delay", target: mqtt, want: "msg.slow", variant: "throttled", because: map[diag.Code]string{"msg.inflight_limited": "because.window_wide"},
 			steps: run(pairOf(60*ms, 62*ms, nil), burstOf(checkBurst, 2*time.Second, func(b *diag.BurstRun) { b.Took = 4 * time.Second }), burstOf(checkBurstSteps, 63*ms, steps(13)))},
+		{name: "soon delivered and late acknowledged", target: mqtt, want: "msg.slow", variant: "acknowledged_late",
+			steps: run(lan, burstOf(checkBurst, 3*ms, func(b *diag.BurstRun) { b.AckMedian, b.Took = 1500*ms, 7*time.Second }))},
+		{name: "soon delivered and acknowledged a little later", target: mqtt, want: "",
+			steps: run(lan, burstOf(checkBurst, 3*ms, func(b *diag.BurstRun) { b.AckMedian, b.Took = 400*ms, 2*time.Second }))},
 		{name: "large messages on a slow line", target: mqtt, want: "",
 			steps: run(pairOf(50*ms, 60*ms, nil), burstOf(checkBurst, 20*time.Second, func(b *diag.BurstRun) { b.PayloadBytes = 1 << 20 }))},
 
