@@ -677,8 +677,10 @@ func askedUpgraded(v *diag.View) bool {
 // foreign is a protocol other than MQTT that the peer was heard to speak on the asked port, the most direct answer first.
 func foreign(v *diag.View) (protocol, banner, step string, evidence []diag.Evidence) {
 	known := func(p string) bool { return p != "" && p != "mqtt" }
+	// Where TLS was asked for, TLS is what the port should speak to those who come without.
+	outside := func(p string) bool { return known(p) && !(p == "tls" && v.Target.Scheme.UsesTLS()) }
 	for _, s := range diag.SeenBy[*diag.PeerAnswer](v, "peer.listen") {
-		if known(s.Seen.Speaks) && !askedUpgraded(v) {
+		if outside(s.Seen.Speaks) && !askedUpgraded(v) {
 			return s.Seen.Speaks, s.Seen.Banner, s.Step.ID, s.Step.Evidence
 		}
 	}
@@ -691,12 +693,12 @@ func foreign(v *diag.View) (protocol, banner, step string, evidence []diag.Evide
 		return "", "", "", nil
 	}
 	for _, s := range diag.SeenBy[*diag.PeerAnswer](v, checkQuestions) {
-		if known(s.Seen.Speaks) {
+		if outside(s.Seen.Speaks) {
 			return s.Seen.Speaks, "", s.Step.ID, s.Step.Evidence
 		}
 	}
 	for _, s := range diag.SeenBy[*diag.TLSHandshake](v, checkTLS) {
-		if known(s.Seen.Speaks) && !s.Seen.ServerHello {
+		if outside(s.Seen.Speaks) && !s.Seen.ServerHello {
 			return s.Seen.Speaks, "", s.Step.ID, s.Step.Evidence
 		}
 	}
@@ -708,13 +710,13 @@ func foreign(v *diag.View) (protocol, banner, step string, evidence []diag.Evide
 	for _, s := range attempts(v, diag.PurposePlain, diag.PurposeTLS, diag.PurposeWebSocket, diag.PurposeRaw) {
 		a := s.Seen
 		switch {
-		case a.MQTT != nil && a.MQTT.Outcome == diag.OutcomeOther && known(a.MQTT.Speaks):
+		case a.MQTT != nil && a.MQTT.Outcome == diag.OutcomeOther && outside(a.MQTT.Speaks):
 			return a.MQTT.Speaks, a.MQTT.Banner, s.Step.ID, s.Step.Evidence
 		case a.WS != nil && a.WS.HTTP() && a.Transport.UsesTLS() == v.Target.Scheme.UsesTLS() && !v.Target.Scheme.IsWebSocket():
 			return "http", a.WS.Server, s.Step.ID, s.Step.Evidence
-		case a.WS != nil && a.WS.Outcome == diag.OutcomeOther && known(a.WS.Speaks):
+		case a.WS != nil && a.WS.Outcome == diag.OutcomeOther && outside(a.WS.Speaks):
 			return a.WS.Speaks, "", s.Step.ID, s.Step.Evidence
-		case a.TLS != nil && !a.TLS.ServerHello && known(a.TLS.Speaks):
+		case a.TLS != nil && !a.TLS.ServerHello && outside(a.TLS.Speaks):
 			return a.TLS.Speaks, "", s.Step.ID, s.Step.Evidence
 		}
 	}

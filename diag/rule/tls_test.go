@@ -320,6 +320,10 @@ var tlsRuleCases = []tlsRuleCase{
 		steps: []diag.Step{failed(diag.OutcomeRefused, func(h *diag.TLSHandshake) { h.ServerHello, h.Alert = true, alert(112, "unrecognized_name") })}},
 	{name: "silent in the handshake", root: "tls.handshake_timeout",
 		steps: []diag.Step{failed(diag.OutcomeSilent, nil)}, ruledOut: []diag.Code{"tls.handshake_closed"}},
+	{name: "silent in the handshake, and an alert to what comes without TLS", root: "tls.handshake_timeout",
+		steps: []diag.Step{failed(diag.OutcomeSilent, nil), connack(diag.SchemeMQTT, diag.PurposePlain, "peer.transports", "mqtt", func(a *diag.Attempt) {
+			a.MQTT.Outcome, a.MQTT.Code, a.MQTT.Speaks = diag.OutcomeOther, -1, "tls"
+		})}},
 	{name: "plain to a TLS broker", url: "mqtt://broker.example.com:8883", root: "tls.required",
 		steps: []diag.Step{connect(func(c *diag.MQTTConnect) { c.Transport, c.Outcome, c.Code = diag.SchemeMQTT, diag.OutcomeClosed, -1 }),
 			connack(diag.SchemeMQTTS, diag.PurposeTLS, "peer.transports", "mqtts", nil)},
