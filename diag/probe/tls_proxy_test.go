@@ -65,6 +65,14 @@ func TestTLSBehindRealProxies(t *testing.T) {
 			broken: func(t *testing.T) diag.TargetInput {
 				return nginxTLS(t, diagtest.NewCA(t, "Root"), "ssl_verify_client on; ssl_client_certificate "+diagtest.NewCA(t, "Clients").File(t)+";")
 			}},
+		{name: "nginx forbids what comes without a client certificate", root: "tls.client_cert_required", check: variant("http_status"),
+			broken: func(t *testing.T) diag.TargetInput {
+				return nginxTLS(t, diagtest.NewCA(t, "Root"), "ssl_verify_client optional; if ($ssl_client_verify != SUCCESS) { return 403; } ssl_client_certificate "+
+					diagtest.NewCA(t, "Clients").File(t)+";")
+			}},
+		{name: "nginx leaves client certificates optional", root: "", broken: func(t *testing.T) diag.TargetInput {
+			return nginxTLS(t, diagtest.NewCA(t, "Root"), "ssl_verify_client optional; ssl_client_certificate "+diagtest.NewCA(t, "Clients").File(t)+";")
+		}},
 		{name: "nginx rejects the client certificate", root: "tls.client_cert_rejected",
 			broken: func(t *testing.T) diag.TargetInput {
 				in := nginxTLS(t, diagtest.NewCA(t, "Root"), "ssl_verify_client on; ssl_client_certificate "+diagtest.NewCA(t, "Clients").File(t)+";")

@@ -122,7 +122,7 @@ var tlsRules = []diag.Rule{
 		When:       revoked},
 	{Code: "tls.client_cert_required", Severity: diag.SeverityCritical,
 		Sources: []string{"RFC 8446 4.4.2.4", "RFC 8446 6.2", "RFC 5246 7.4.6"},
-		Awaits:  []diag.ProbeID{checkTLS, checkMQTT, checkOlder, checkWS},
+		Awaits:  []diag.ProbeID{checkTLS, checkMQTT, checkOlder, checkWS, "ws.origin", "ws.paths", "ws.subprotocols"},
 		LookAlikes: []diag.Code{"mqtt.closed_without_connack", "tls.handshake_closed", "tls.client_cert_rejected", "mqtt.auth_required",
 			"tls.version_unsupported"},
 		Hides: clientCertHides,

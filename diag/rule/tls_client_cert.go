@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ type objection struct {
 	how   diag.Outcome
 	step  diag.Step
 	http  string // an HTTP status in place of an end
+	vague bool   // the HTTP status names no certificate
 }
 
 // objected tells what came of an asked handshake whose server asked for a client certificate: an objection inside the
@@ -35,6 +37,9 @@ func objected(v *diag.View, s diag.Sight[*diag.TLSHandshake]) (objection, diag.N
 		}
 		if text, ok := certComplaint(w.Seen); ok {
 			return objection{how: w.Seen.Outcome, step: w.Step, http: text}, diag.Note{}, true
+		}
+		if refusesEverybody(v, w.Seen) {
+			return objection{how: w.Seen.Outcome, step: w.Step, http: statusOf(w.Seen), vague: true}, diag.Note{}, true
 		}
 		if w.Seen.HTTP() {
 			return objection{}, diag.N("because.http_answered", "status", statusOf(w.Seen)), false
@@ -72,6 +77,16 @@ func certComplaint(w *diag.WSUpgrade) (string, bool) {
 		}
 	}
 	return "", w.Status == 495 || w.Status == 496
+}
+
+// refusesEverybody tells a web server that refuses the upgrade as forbidden, wants no login over HTTP for it, and does so whatever
+// path, Origin or subprotocol is asked for.
+func refusesEverybody(v *diag.View, w *diag.WSUpgrade) bool {
+	if w.WWWAuth != "" || w.Status != http.StatusForbidden && w.Status != http.StatusUnauthorized {
+		return false
+	}
+	_, refuses := wsAuthRequired(v).Concluded()
+	return refuses
 }
 
 // alertWords are the words of crypto/tls for the alerts that can object to a client certificate: the WebSocket library hands
@@ -142,6 +157,9 @@ func clientCertRequired(v *diag.View) diag.Verdict {
 		switch {
 		case o.alert != nil:
 			f.Args["alert"] = o.alert.String()
+		case o.vague:
+			f.Variant, f.Args["status"], f.Confidence = "http_status", o.http, diag.Likely
+			f.Readings = []diag.Code{"ws.auth_required"}
 		case o.http != "":
 			f.Variant, f.Args["reason_string"] = "http", o.http
 		default:
@@ -240,6 +258,11 @@ func clientCertRejected(v *diag.View) diag.Verdict {
 			if f.Variant == "" {
 				f.Variant = "works_without"
 			}
+		case o.vague:
+			if own == "" {
+				return diag.Open() // whether the certificate or something else is minded, nothing tells
+			}
+			f.Confidence = diag.Likely
 		case o.http != "":
 			f.Args["reason_string"] = o.http
 		case inside || own != "":
