@@ -11,9 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"mqttdoctor/diag/diagtest"
+	"mqttdoctor/diag/diagtest/leaks"
 )
 
 func TestMain(m *testing.M) {
@@ -21,13 +20,7 @@ func TestMain(m *testing.M) {
 	if program.dir != "" {
 		_ = os.RemoveAll(program.dir)
 	}
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			println(err.Error())
-			code = 1
-		}
-	}
-	os.Exit(code)
+	os.Exit(leaks.Check(code))
 }
 
 // runHere runs the program in this process.

@@ -18,7 +18,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"go.uber.org/goleak"
+
+	"mqttdoctor/diag/diagtest/leaks"
 )
 
 func TestMain(m *testing.M) {
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 			os.Exit(3)
 		}
 	}
-	goleak.VerifyTestMain(m)
+	leaks.Main(m)
 }
 
 // connectPacket is a CONNECT with the client id "demo-test", Clean Session and a Keep Alive of 60 s.

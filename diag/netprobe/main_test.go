@@ -4,10 +4,10 @@ import (
 	"os"
 	"testing"
 
-	"go.uber.org/goleak"
+	"mqttdoctor/diag/diagtest/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
 
 // missing ends a test that lacks something of its surroundings: it skips, or fails where nothing may be skipped.
 func missing(t testing.TB, format string, args ...any) {

@@ -3,7 +3,7 @@ package archive
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"mqttdoctor/diag/diagtest/leaks"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leaks.Main(m) }
