@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// echoes takes the target's secrets out of what peers send back. An echo service returns the whole CONNECT, a web server quotes
+// Echoes takes the target's secrets out of what peers send back. An echo service returns the whole CONNECT, a web server quotes
 // the request that it refuses, a broker names the password in its reason: none of that may reach an observation.
-type echoes struct {
+type Echoes struct {
 	// words are hidden wherever they stand.
 	words []string
 	// framed are hidden in raw bytes, as MQTT frames them (MQTT 5.0 1.5.4): behind their length, which makes short ones sure too.
@@ -31,12 +31,12 @@ func telling(s string) bool {
 	return len(s) >= minEcho && (!plain || len(s) >= minWord)
 }
 
-// newEchoes lists what must not come back. What the target shows openly elsewhere, such as a client id that is the password too,
+// NewEchoes lists what must not come back. What the target shows openly elsewhere, such as a client id that is the password too,
 // is no secret.
-func newEchoes(t Target) echoes {
+func NewEchoes(t Target) Echoes {
 	open := strings.Join(append([]string{t.URL(), t.HostTyped, t.ClientID, t.Username, t.Topics.Publish, t.WS.Origin, t.TLS.ServerName},
 		t.Topics.Subscribe...), "\n")
-	var e echoes
+	var e Echoes
 	know := func(secret string) {
 		if telling(secret) && !strings.Contains(open, secret) {
 			e.words = append(e.words, secret)
@@ -64,7 +64,7 @@ func newEchoes(t Target) echoes {
 }
 
 // hush returns a result without the secrets. Nothing is copied where there are none, which is nearly always.
-func (e echoes) hush(r Result) Result {
+func (e Echoes) hush(r Result) Result {
 	if len(e.words) == 0 && len(e.framed) == 0 {
 		return r
 	}
@@ -76,7 +76,7 @@ func (e echoes) hush(r Result) Result {
 }
 
 // value copies what has to change. Closed lists are types of their own and stay.
-func (e echoes) value(v reflect.Value) (out reflect.Value, changed bool) {
+func (e Echoes) value(v reflect.Value) (out reflect.Value, changed bool) {
 	switch v.Kind() {
 	case reflect.String:
 		if v.Type() != reflect.TypeFor[string]() {
@@ -116,7 +116,7 @@ func (e echoes) value(v reflect.Value) (out reflect.Value, changed bool) {
 		}
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
-			raw, hit := e.bytes(v.Bytes())
+			raw, hit := e.Bytes(v.Bytes())
 			return reflect.ValueOf(raw).Convert(v.Type()), hit
 		}
 		out = reflect.MakeSlice(v.Type(), v.Len(), v.Len())
@@ -142,7 +142,7 @@ func (e echoes) value(v reflect.Value) (out reflect.Value, changed bool) {
 }
 
 // text hides the secrets in a text, whole or cut at its end.
-func (e echoes) text(s string) string {
+func (e Echoes) text(s string) string {
 	for _, word := range e.words {
 		s = strings.ReplaceAll(s, word, secretMask)
 	}
@@ -161,8 +161,8 @@ func (e echoes) text(s string) string {
 	return s
 }
 
-// bytes puts asterisks over the secrets in raw bytes, so that what is around them can still be decoded.
-func (e echoes) bytes(raw []byte) (out []byte, changed bool) {
+// Bytes puts asterisks over the secrets in raw bytes, so that what is around them can still be decoded.
+func (e Echoes) Bytes(raw []byte) (out []byte, changed bool) {
 	out = raw
 	cover := func(from, to int) {
 		if !changed {

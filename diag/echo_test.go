@@ -30,7 +30,7 @@ func TestSecretsDoNotComeBackFromPeers(t *testing.T) {
 	frame := []byte("\x00\x01u\x00\x09Pa55-word")
 	o := &echoed{Reason: "user u with Pa55-word is unknown", First: frame, Texts: []string{"GET / tokenTOKEN9", "dark mqtt", "cut Pa55-w…", "cut tokenTOK"},
 		Named: map[string]string{"X-Echo": "c00kie"}, Inner: &echoed{Reason: "Bearer tokenTOKEN9"}, Scheme: SchemeMQTT}
-	r := newEchoes(target).hush(Failed(o, N("step.x", "reason", "says Pa55-word"), &Failure{Text: "no Pa55-word"}))
+	r := NewEchoes(target).hush(Failed(o, N("step.x", "reason", "says Pa55-word"), &Failure{Text: "no Pa55-word"}))
 	got, ok := r.Observation.(*echoed)
 	if !ok {
 		t.Fatalf("%T", r.Observation)
@@ -58,13 +58,13 @@ func TestWordsOfPeersStay(t *testing.T) {
 	} {
 		target.Host, target.Scheme = "h", SchemeWS
 		o := &echoed{Reason: "mosquitto says mqtt to Sensor-01", First: []byte("HTTP/1.1 400 mqtt"), Texts: []string{"mqtt"}}
-		r := newEchoes(target).hush(Passed(o, N("step.x")))
+		r := NewEchoes(target).hush(Passed(o, N("step.x")))
 		if got, same := r.Observation.(*echoed); !same || got != o {
 			t.Errorf("password %q: %+v", target.Password.Reveal(), got)
 		}
 	}
-	short := newEchoes(Target{Password: NewSecret("abc")})
-	if got, _ := short.bytes([]byte("abc\x00\x03abc")); string(got) != "abc\x00\x03***" {
+	short := NewEchoes(Target{Password: NewSecret("abc")})
+	if got, _ := short.Bytes([]byte("abc\x00\x03abc")); string(got) != "abc\x00\x03***" {
 		t.Errorf("%q", got)
 	}
 }

@@ -72,12 +72,12 @@ type walk struct {
 	quit   chan struct{} // closed at the end, so that a late probe never blocks on inbox
 	open   map[string]Step
 	said   map[Code]Finding
-	echoes echoes
+	echoes Echoes
 }
 
 func newWalk(r *Runner, plan Plan, env Env, header Report, emit func(Event)) *walk {
 	w := &walk{r: r, plan: plan, env: env, report: header, emit: emit,
-		inbox: make(chan message, 64), quit: make(chan struct{}), open: map[string]Step{}, said: map[Code]Finding{}, echoes: newEchoes(plan.Target)}
+		inbox: make(chan message, 64), quit: make(chan struct{}), open: map[string]Step{}, said: map[Code]Finding{}, echoes: NewEchoes(plan.Target)}
 	for _, p := range plan.Checks {
 		w.states = append(w.states, &checkState{probe: p})
 	}

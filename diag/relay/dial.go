@@ -113,6 +113,7 @@ func (d *Dialer) connect(ctx context.Context, path *Path) (net.Conn, *End) {
 
 func (d *Dialer) dialEnd(err error) *End {
 	var dns *net.DNSError
+	var none *net.AddrError // what Go makes of a lookup that answers without an address
 	end := &End{By: ByBroker, Text: plain(err.Error())}
 	switch {
 	case d.Forbidden != nil && d.Forbidden(err):
@@ -124,6 +125,8 @@ func (d *Dialer) dialEnd(err error) *End {
 		if dns.IsTimeout {
 			end.Text = "the lookup timed out"
 		}
+	case errors.As(err, &none) && none.Addr == d.Target.Host:
+		end.Why, end.Text = WhyDNS, none.Err
 	case errno.Is(err, syscall.ECONNREFUSED):
 		end.Why, end.Text = WhyRefused, ""
 	case errors.Is(err, context.Canceled):

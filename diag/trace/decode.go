@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
 )
 
@@ -41,6 +42,8 @@ type decoder struct {
 	next       uint64 // index of the record that is to come
 	assemblers [2]assembler
 	checker    *checker
+	// echoes are what the broker may not say of the client's secrets: set by its CONNECT.
+	echoes diag.Echoes
 }
 
 // decodeRecord decodes one record. Those of a connection come in order; some may be gone.
@@ -70,6 +73,7 @@ func decodeRecord(rec *record, heads [2][]byte) []Packet {
 			Length: cut.length, Truncated: cut.truncated, broken: cut.broken}
 		if rec.dir == in {
 			p.Dir = mqttwire.In
+			p.raw, _ = d.echoes.Bytes(p.raw)
 		}
 		d.judge(&p, rec.dir)
 		packets = append(packets, p)
@@ -109,8 +113,23 @@ func (d *decoder) judge(p *Packet, dir int) {
 		why = &mqttwire.ErrMalformed{Type: p.frame().Type, Where: "Remaining Length", Section: "1.5.5", Code: mqttwire.BreachNotMinimal,
 			Value: itoa(p.Length - p.header)}
 	}
+	if c, ok := packet.(*mqttwire.ConnectPacket); ok && dir == out {
+		d.listen(p, c)
+	}
 	v := d.checker.see(dir, p.frame(), p.Length, packet, why, stamp{p.Seq, p.At})
 	p.Version, p.Warnings, p.Answers, p.Took = v.version, v.warnings, v.answers, v.took
+}
+
+// listen notes what the broker must not be seen to repeat.
+func (d *decoder) listen(p *Packet, c *mqttwire.ConnectPacket) {
+	from := p.header + c.PasswordAt
+	if to := from + c.PasswordBytes; c.PasswordAt > 0 && to <= len(p.raw) {
+		login := diag.Target{ClientID: c.ClientID, Password: diag.NewSecret(string(p.raw[from:to]))}
+		if c.Username != nil {
+			login.Username = *c.Username
+		}
+		d.echoes = diag.NewEchoes(login)
+	}
 }
 
 // minimal is the least Remaining Length that needs a fixed header as long as this one.

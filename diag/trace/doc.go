@@ -6,6 +6,6 @@
 // what went by faster than it was asked for is counted and said to be lost. A Recorder is bounded in packets and bytes
 // whatever comes; it starts no goroutine and is safe for concurrent use.
 //
-// Passwords and authentication data are in no frame, no export and no text. They are in memory as long as the packet that
-// held them.
+// Passwords and authentication data are in no frame, no export and no text, nor is a password that the broker repeats. They are
+// in memory as long as the packet that held them, and passwords as long as what is kept of their connection.
 package trace

@@ -138,6 +138,37 @@ func TestSecretsStayHiddenInBrokenPackets(t *testing.T) {
 	}
 }
 
+// TestPasswordsStayHiddenInWhatTheBrokerRepeats: in a reason, and by a service that returns every byte.
+func TestPasswordsStayHiddenInWhatTheBrokerRepeats(t *testing.T) {
+	const password = "Repeated-7"
+	connect := raw(0x10, join(text("MQTT"), []byte{5, 0xc2, 0, 60, 0}, text("client"), text("user"), text(password))...)
+	reason := text("the password " + password + " is wrong")
+	refusal := raw(0x20, join([]byte{0, 0x86, byte(1 + len(reason)), 0x1f}, reason)...)
+	for name, answer := range map[string][]byte{"reason": refusal, "echo": connect, "banner": []byte("ERROR " + password + "\r\n")} {
+		r := NewRecorder(nil)
+		c := r.Connection()
+		c.Bytes(mqttwire.Out, connect)
+		c.Bytes(mqttwire.In, answer)
+		var told bytes.Buffer
+		if err := r.WritePCAPNG(&told, "test"); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range r.All().Packets {
+			data, err := json.Marshal(writer.Frame(p))
+			if err != nil {
+				t.Fatal(err)
+			}
+			told.Write(data)
+		}
+		if bytes.Contains(told.Bytes(), []byte(password)) {
+			t.Errorf("%s: %q", name, told.Bytes())
+		}
+		if name == "reason" && !bytes.Contains(told.Bytes(), []byte("the password ********** is wrong")) {
+			t.Errorf("the rest of the reason is gone: %q", told.Bytes())
+		}
+	}
+}
+
 func TestViewerSeesEverythingOnce(t *testing.T) {
 	r := NewRecorder(nil)
 	c := r.Connection()
