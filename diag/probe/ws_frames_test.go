@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"mqttdoctor/diag"
 	"mqttdoctor/diag/diagtest"
 )
 
@@ -51,6 +52,8 @@ func TestUpgradeHalfMade(t *testing.T) {
 		{name: "subprotocol in capitals", peer: bridge(proper[:len(proper)-4]+"MQTT", ""), want: "ws.subprotocol_rejected", variant: "other_chosen"},
 		{name: "greeting of a chat", peer: greets("hello"), want: "mqtt.not_mqtt", variant: "unknown"},
 		{name: "CONNACK in Base64", peer: greets("IAIAAA=="), want: "ws.text_frames"},
+		{name: "closed by a gateway that wants a token", peer: bridge(proper, "\x88\x0e\x03\xf0unauthorized"), want: "mqtt.auth_required",
+			variant: "websocket_close", readings: []diag.Code{"ws.auth_required"}},
 		{name: "proper frames of one byte", peer: overWS(diagtest.WSScript{FrameBytes: 1})},
 		{name: "HTTP/2 alone", peer: func(t testing.TB) string {
 			return diagtest.Peer(t, func(conn net.Conn) {

@@ -583,6 +583,11 @@ func authRequired(v *diag.View) diag.Verdict {
 	if o.Code < 0 {
 		f.Variant = "websocket_close"
 		f.Args["reason"] = o.WSCloseReason
+		if !strings.EqualFold(o.WSCloseReason, "unauthenticated") {
+			// RabbitMQ's own word for a refused login; others come from gateways as well, which judge a token of HTTP.
+			f.Confidence = diag.Likely
+			f.Readings = []diag.Code{"ws.auth_required"}
+		}
 	}
 	if isCode(o, []int{v3NotAuthorized}, []int{v5NotAuthorized}) {
 		// The same answer is given to a client id or address that may not connect at all.
@@ -655,6 +660,11 @@ func badCredentials(v *diag.View) diag.Verdict {
 	if o.Code < 0 {
 		f.Variant = "websocket_close"
 		f.Args["reason"] = o.WSCloseReason
+		if !strings.EqualFold(o.WSCloseReason, "unauthenticated") {
+			// RabbitMQ's own word for a refused login; others come from gateways as well, which judge a token of HTTP.
+			f.Confidence = diag.Likely
+			f.Readings = []diag.Code{"ws.auth_required"}
+		}
 	}
 	if isCode(o, []int{v3NotAuthorized}, []int{v5NotAuthorized}) {
 		// Many brokers answer a wrong password so; the code alone leaves an account without rights as another reading.
