@@ -122,6 +122,10 @@ const (
 	EvHeld              EvidenceKey = "mqtt.held"
 	EvFurtherRefused    EvidenceKey = "mqtt.further_refused"
 	EvRetryWorked       EvidenceKey = "mqtt.retry_worked"
+	EvConnectTries      EvidenceKey = "mqtt.series_tries"
+	EvConnectAccepted   EvidenceKey = "mqtt.series_accepted"
+	EvConnectSilent     EvidenceKey = "mqtt.series_silent"
+	EvConnectEnded      EvidenceKey = "mqtt.series_ended"
 	EvTCPUnacked        EvidenceKey = "mqtt.tcp_unacked"
 	EvTCPRepeated       EvidenceKey = "mqtt.tcp_repeated"
 

@@ -168,12 +168,12 @@ var connectRules = []diag.Rule{
 		When:       notMQTT},
 	{Code: "mqtt.no_connack", Severity: diag.SeverityCritical,
 		Sources:    []string{"[MQTT-3.1.4-5]", "MQTT 5.0 3.1.4"},
-		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder, checkPeerMQTT, "peer.paths", "peer.listen", checkVersions, "tcp.absurd_port", "tcp.ports", "net.mtu", "tls.alpn"},
+		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder, checkPeerMQTT, "peer.paths", "peer.listen", checkVersions, "tcp.absurd_port", "tcp.ports", "net.mtu", "tls.alpn", checkAgain},
 		LookAlikes: []diag.Code{"mqtt.closed_without_connack", "mqtt.not_mqtt", "tls.required", "ws.expected", "tcp.accepts_everything", "net.mtu_blackhole"},
 		When:       noConnack},
 	{Code: "mqtt.closed_without_connack", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.1.4", "MQTT 5.0 4.13"},
-		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder, checkVersions, checkPeerMQTT, "peer.paths", "peer.listen", checkQuestions, "tcp.proxy_header", checkOtherID, checkIDForm, checkNoCreds, checkShortConnect, checkLongConnect, checkKeepAlive},
+		Awaits:     []diag.ProbeID{checkWS, checkMQTT, checkOlder, checkVersions, checkPeerMQTT, "peer.paths", "peer.listen", checkQuestions, "tcp.proxy_header", checkOtherID, checkIDForm, checkNoCreds, checkShortConnect, checkLongConnect, checkKeepAlive, checkAgain},
 		LookAlikes: []diag.Code{"tcp.closed_on_accept", "tcp.proxy_protocol_expected", "mqtt.version_unsupported", "mqtt.connect_too_large", "tls.required", "mqtt.no_connack"},
 		When:       closedWithoutConnack},
 }
@@ -844,6 +844,9 @@ func noConnack(v *diag.View) diag.Verdict {
 		f.Args["limit"] = seconds(v.Options.Timeout)
 		return diag.Holds(f)
 	}
+	if f, some := nowAndThen(v, func(o *diag.SessionSeries) int { return o.Silent }); some {
+		return diag.Holds(f)
+	}
 	c, ok := askedConnect(v)
 	switch {
 	case !ok:
@@ -906,6 +909,9 @@ func swallowedFinding(v *diag.View, s diag.Sight[*diag.MQTTConnect]) diag.Findin
 func closedWithoutConnack(v *diag.View) diag.Verdict {
 	if up, mute := upgradeUnanswered(v); mute && up.Seen.Outcome.Ended() {
 		return diag.Holds(unansweredFinding(up))
+	}
+	if f, some := nowAndThen(v, func(o *diag.SessionSeries) int { return o.Ended }); some {
+		return diag.Holds(f)
 	}
 	c, ok := askedConnect(v)
 	switch {

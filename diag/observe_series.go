@@ -1,0 +1,35 @@
+package diag
+
+func init() {
+	register(func() *SessionSeries { return &SessionSeries{} })
+}
+
+// SessionSeries is what came of making a connection that works several times more, one after the other.
+type SessionSeries struct {
+	Address  string  `json:"address"`
+	Version  Version `json:"version"`
+	Tries    int     `json:"tries"`
+	Accepted int     `json:"accepted"`
+	Silent   int     `json:"silent"` // the CONNECT got no answer in time
+	Ended    int     `json:"ended"`  // the connection was ended in place of an answer
+	Before   int     `json:"before"` // it failed before the CONNECT, in TCP, TLS or the WebSocket upgrade
+	Other    int     `json:"other"`  // refused by a code, or answered in another way
+}
+
+// Kind names the type in stored runs.
+func (*SessionSeries) Kind() string { return "mqtt.sessions" }
+
+// Failed counts the tries that did not come to a session.
+func (s *SessionSeries) Failed() int { return s.Silent + s.Ended + s.Before + s.Other }
+
+// Facts lists what was seen.
+func (s *SessionSeries) Facts() []Evidence {
+	f := facts{}
+	f.add(EvAddress, s.Address)
+	f.add(EvMQTTVersion, string(s.Version))
+	f.count(EvConnectTries, s.Tries)
+	f.count(EvConnectAccepted, s.Accepted)
+	f.count(EvConnectSilent, s.Silent)
+	f.count(EvConnectEnded, s.Ended)
+	return f.items
+}
