@@ -15,7 +15,9 @@ const overhead = 200; // bytes that a message takes beside its payload
 export class Messages extends Talker {
   ring = new Ring(most, mostBytes);
   list;
+  #client;
   #subscriptions;
+  #drawnLast = { count: 0, through: true };
   #last = { in: new Map(), out: new Map() }; // topic -> number of its newest
   #search = "";
   #under = null; // a topic and what lies below it
@@ -26,12 +28,14 @@ export class Messages extends Talker {
 
   constructor(client, subscriptions) {
     super();
+    this.#client = client;
     this.#subscriptions = subscriptions;
     this.list = new List(byId("messages"), this.ring, { name: t("messages.list"), row: (m) => this.#row(m) });
     this.list.on("select", (m) => this.tell("select", m)).on("draw", (state) => this.#drawn(state));
     this.ring.onDrop = (m) => { if (this.#last[m.dir].get(m.topic) === m.number) this.#last[m.dir].delete(m.topic); };
     client.on("message", (topic, payload, packet) => this.add("in", topic, payload, packet));
-    subscriptions.on("hide", () => this.#filter());
+    subscriptions.on("hide", () => this.#filter()).on("draw", () => this.#empty());
+    client.on("state", () => this.#empty());
     this.#toolbar();
   }
 
@@ -109,12 +113,22 @@ export class Messages extends Talker {
     });
   }
 
+  // empty says in an empty list what to do next.
+  #empty() {
+    const { count, through } = this.#drawnLast;
+    const line = byId("messages-empty");
+    line.hidden = count > 0;
+    if (count > 0) return;
+    const next = !this.#client.connected ? "messages.empty" : this.#subscriptions.all.some((s) => s.state === "granted") ? "messages.empty.wait" : "messages.empty.subscribe";
+    const words = this.ring.length === 0 ? t(next) : through ? t("messages.none") : "";
+    if (line.textContent !== words) line.textContent = words;
+  }
+
   #drawn({ count, through }) {
     this.#subscriptions.counts();
     this.#count.textContent = this.ring.length ? this.ring.length.toLocaleString() : "";
-    byId("messages-empty").hidden = count > 0;
-    const filtered = this.ring.length > 0 && count === 0;
-    byId("messages-empty").textContent = filtered && !through ? "" : t(filtered ? "messages.none" : "messages.empty");
+    this.#drawnLast = { count, through };
+    this.#empty();
     const notes = [];
     if (this.#paused && this.list.waiting) notes.push(n("messages.waiting", this.list.waiting));
     if (count !== this.ring.length && !this.#paused) notes.push(t("messages.filtered", { shown: count.toLocaleString(), all: this.ring.length.toLocaleString() }));

@@ -8,7 +8,7 @@ const colours = 8;
 const mostIdentifier = 268_435_455; // MQTT 5.0 3.8.2.1.2
 const remembered = 5000; // topics whose subscriptions are known without matching again
 
-// Tells: "hide" when other messages are to be shown; "change" when there are others.
+// Tells: "hide" when other messages are to be shown; "change" when there are others; "draw" when one of them stands differently.
 export class Subscriptions extends Talker {
   all = [];
   #client;
@@ -146,6 +146,7 @@ export class Subscriptions extends Talker {
     const held = this.#list.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
     this.#list.replaceChildren(...this.all.map((s) => this.#row(s)));
     if (this.all.length === 0) this.#list.append(el("li", { class: "empty soft" }, t("subscriptions.empty")));
+    this.tell("draw");
     if (held) (this.#list.querySelector(`[data-key="${CSS.escape(held)}"]`) ?? byId("subscribe-filter")).focus();
   }
 
