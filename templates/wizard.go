@@ -60,8 +60,8 @@ var questions = []question{
 		{"no", "wizard.no", nil, "", "wizard.topics.no.hint"},
 	}},
 	{diag.SymptomCluster, "wizard.nodes", []answer{
-		{"list", "wizard.nodes.list", map[string]string{fieldDepth: "deep"}, "advanced", "wizard.nodes.list.hint"},
-		{"balancer", "wizard.nodes.balancer", map[string]string{fieldDepth: "deep"}, "", ""},
+		{"list", "wizard.nodes.list", map[string]string{fieldDepth: "deep"}, "", "wizard.nodes.list.hint"},
+		{"balancer", "wizard.nodes.balancer", map[string]string{fieldDepth: "deep"}, "", "wizard.nodes.balancer.hint"},
 	}},
 }
 
