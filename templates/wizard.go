@@ -28,6 +28,10 @@ var questions = []question{
 		{"standard", "wizard.checkup.standard", map[string]string{fieldDepth: "standard"}, "", ""},
 		{"deep", "wizard.checkup.deep", map[string]string{fieldDepth: "deep"}, "", ""},
 	}},
+	{diag.SymptomSecurity, "wizard.security", []answer{
+		{"standard", "wizard.security.standard", map[string]string{fieldDepth: "standard"}, "", ""},
+		{"deep", "wizard.security.deep", map[string]string{fieldDepth: "deep"}, "", ""},
+	}},
 	{diag.SymptomCannotConnect, "wizard.where", whereAnswers},
 	{diag.SymptomTimeout, "wizard.where", whereAnswers},
 	{diag.SymptomRefused, "wizard.where", whereAnswers},
@@ -78,7 +82,9 @@ var qosAnswers = []answer{
 }
 
 // choice tells that it is a choice among settings rather than a question: what is set is marked from the beginning.
-func (q question) choice() bool { return q.symptom == diag.SymptomCheckup }
+func (q question) choice() bool {
+	return q.symptom == diag.SymptomCheckup || q.symptom == diag.SymptomSecurity
+}
 
 // marked tells whether the form stands as an answer of a choice would have it.
 func (q question) marked(f Form, a answer) bool {

@@ -191,7 +191,7 @@ func fetchIssuer(ctx context.Context, env *diag.Env, o *diag.IssuerFetch, urls [
 // tlsRevocation asks the issuer whether the leaf was revoked: its OCSP responder and its revocation list.
 var tlsRevocation = diag.Probe{
 	ID: "tls.revocation", Layer: diag.LayerTLS, Depth: diag.DepthStandard,
-	Symptoms: []diag.Symptom{diag.SymptomTLS},
+	Symptoms: []diag.Symptom{diag.SymptomTLS, diag.SymptomSecurity},
 	Applies:  ifTLS,
 	Ready: func(v *diag.View) diag.Decision {
 		return afterHandshake(v, func() diag.Decision {
