@@ -52,6 +52,9 @@ func run(ctx context.Context, args []string, w world) int {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		command, args = args[0], args[1:]
 	}
+	if len(args) == 1 && (args[0] == "--version" || args[0] == "-version") {
+		command = "version" // as other programs take it
+	}
 	switch command {
 	case "serve":
 		return runServe(ctx, args, w)

@@ -65,7 +65,7 @@ func TestWrongUsageIsTwo(t *testing.T) {
 }
 
 func TestHelpIsNoError(t *testing.T) {
-	for _, args := range [][]string{{"help"}, {"--help"}, {"serve", "--help"}, {"check", "--help"}, {"version"}} {
+	for _, args := range [][]string{{"help"}, {"--help"}, {"serve", "--help"}, {"check", "--help"}, {"version"}, {"--version"}, {"serve", "--version"}} {
 		if code, stdout, stderr := runHere(t, "", nil, args...); code != exitOK || stdout == "" || stderr != "" {
 			t.Errorf("%v: code %d, %q, %q", args, code, stdout, stderr)
 		}
@@ -123,5 +123,17 @@ func TestCheckEndsWhenItIsInterrupted(t *testing.T) {
 func TestPeersCannotSteerTheTerminal(t *testing.T) {
 	if got := printable("a\x1b[2Jb\u202ec\nd\te"); strings.ContainsAny(got, "\x1b\u202e\n\t") {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestServeToldToEndBeforeItBegan: a service that is stopped while it starts has not failed.
+func TestServeToldToEndBeforeItBegan(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errs strings.Builder
+	code := run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--data", t.TempDir(), "--open=false"}, world{stdin: strings.NewReader(""),
+		stdout: &out, stderr: &errs, getenv: func(string) string { return "" }})
+	if code != exitOK || strings.Contains(errs.String(), "canceled") {
+		t.Errorf("code %d, %s", code, errs.String())
 	}
 }

@@ -29,7 +29,10 @@ func runServe(ctx context.Context, args []string, w world) int {
 	}
 	log := web.NewLog(w.stderr, config.LogFormat, config.LogLevel)
 	server, err := web.New(ctx, config, web.Options{Log: log})
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return exitOK // it was told to end before it had begun
+	case err != nil:
 		fmt.Fprintf(w.stderr, "mqttdoctor: %v\n%s", err, advice(err, config))
 		return exitFinding
 	}

@@ -111,6 +111,15 @@ func (d *Dialer) connect(ctx context.Context, path *Path) (net.Conn, *End) {
 	return conn, nil
 }
 
+// withoutResolver takes the resolver's address out of the text of a lookup that did not reach it, such as "dial udp
+// 10.0.0.53:53: connect: network is unreachable": how this server looks names up is nobody's business.
+func withoutResolver(text string) string {
+	if at := strings.LastIndex(text, ": "); at >= 0 && strings.Contains(text, ":53") {
+		return text[at+2:]
+	}
+	return text
+}
+
 func (d *Dialer) dialEnd(err error) *End {
 	var dns *net.DNSError
 	var none *net.AddrError // what Go makes of a lookup that answers without an address
@@ -121,7 +130,7 @@ func (d *Dialer) dialEnd(err error) *End {
 		end.By, end.Why = ByRelay, WhyForbidden
 	case errors.As(err, &dns):
 		end.Why = WhyDNS
-		end.Text = plain(dns.Err) // without the resolver's address
+		end.Text = plain(withoutResolver(dns.Err))
 		if dns.IsTimeout {
 			end.Text = "the lookup timed out"
 		}
