@@ -21,25 +21,27 @@ type WSUpgrade struct {
 
 	// Outcome: ok (101 with a right Sec-WebSocket-Accept), refused (another status), silent, closed, reset,
 	// other_protocol (no HTTP), malformed (101 against RFC 6455).
-	Outcome     Outcome       `json:"outcome"`
-	Status      int           `json:"status,omitempty"` // 0: no HTTP answer
-	StatusText  string        `json:"status_text,omitempty"`
-	Subprotocol string        `json:"subprotocol,omitempty"` // chosen; empty: none
-	Server      string        `json:"server,omitempty"`
-	Via         string        `json:"via,omitempty"`
-	Location    string        `json:"location,omitempty"`
-	Date        string        `json:"date,omitempty"` // HTTP Date: another clock
-	WWWAuth     string        `json:"www_authenticate,omitempty"`
-	UpgradeHdr  string        `json:"upgrade,omitempty"`     // Upgrade header of the answer
-	WSVersion   string        `json:"ws_version,omitempty"`  // Sec-WebSocket-Version of the answer: a WebSocket server's own
-	RetryAfter  string        `json:"retry_after,omitempty"` // seconds or a date (RFC 9110 10.2.3)
-	ProxySigns  []string      `json:"proxy_signs,omitempty"` // names of headers that a proxy or CDN added
-	BodyStart   string        `json:"body_start,omitempty"`  // printable start of the body, at most 200 bytes
-	BodyType    string        `json:"body_type,omitempty"`
-	Took        time.Duration `json:"took"`
-	First       []byte        `json:"first,omitempty"`
-	Speaks      string        `json:"speaks,omitempty"`
-	Error       string        `json:"error,omitempty"`
+	Outcome     Outcome `json:"outcome"`
+	Status      int     `json:"status,omitempty"` // 0: no HTTP answer
+	StatusText  string  `json:"status_text,omitempty"`
+	Subprotocol string  `json:"subprotocol,omitempty"` // chosen; empty: none
+	Server      string  `json:"server,omitempty"`
+	Via         string  `json:"via,omitempty"`
+	Location    string  `json:"location,omitempty"`
+	Date        string  `json:"date,omitempty"` // HTTP Date: another clock
+	WWWAuth     string  `json:"www_authenticate,omitempty"`
+	UpgradeHdr  string  `json:"upgrade,omitempty"`     // Upgrade header of the answer
+	WSVersion   string  `json:"ws_version,omitempty"`  // Sec-WebSocket-Version of the answer: a WebSocket server's own
+	RetryAfter  string  `json:"retry_after,omitempty"` // seconds or a date (RFC 9110 10.2.3)
+	// ForwardProxy tells an answer that a proxy for browsers gives to requests that are meant for a web server.
+	ForwardProxy bool          `json:"forward_proxy,omitempty"`
+	ProxySigns   []string      `json:"proxy_signs,omitempty"` // names of headers that a proxy or CDN added
+	BodyStart    string        `json:"body_start,omitempty"`  // printable start of the body, at most 200 bytes
+	BodyType     string        `json:"body_type,omitempty"`
+	Took         time.Duration `json:"took"`
+	First        []byte        `json:"first,omitempty"`
+	Speaks       string        `json:"speaks,omitempty"`
+	Error        string        `json:"error,omitempty"`
 }
 
 // Kind names the type in stored runs.

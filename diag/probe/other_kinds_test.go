@@ -49,6 +49,7 @@ func TestPortsOfOtherKinds(t *testing.T) {
 		{"CoAP", "mqtt", coap, "mqtt.not_mqtt", "", diag.Args{"protocol": "CoAP (TCP)"}},
 		{"CoAP", "mqtts", coap, "mqtt.not_mqtt", "", diag.Args{"protocol": "CoAP (TCP)"}},
 		{"HTTP proxy", "mqtt", squid, "mqtt.not_mqtt", "", diag.Args{"protocol": "HTTP"}},
+		{"HTTP proxy", "ws", squid, "ws.not_websocket", "forward_proxy", nil},
 		{"HTTP proxy", "mqtts", squid, "mqtt.not_mqtt", "", diag.Args{"protocol": "HTTP"}},
 		{"client certificate", "mqtt", meter, "tls.required", "client_certificate", diag.Args{"transport": "mqtts"}},
 		{"client certificate", "ws", meter, "tls.required", "client_certificate", diag.Args{"transport": "wss"}},

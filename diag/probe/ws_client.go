@@ -171,6 +171,13 @@ func (b *switchedBody) Read(p []byte) (int, error) {
 var proxyHeaders = []string{"Via", "X-Cache", "CF-RAY", "X-Amz-Cf-Id", "X-Served-By", "X-Varnish", "X-Proxy-Cache",
 	"X-Azure-Ref", "Fly-Request-Id", "X-Envoy-Upstream-Service-Time", "EagleId", "X-Via"}
 
+// saysForwardProxy reads what proxies for browsers say to a request that names no host to go to: Go's goproxy, mitmproxy, Privoxy.
+func saysForwardProxy(body string) bool {
+	body = strings.ToLower(body)
+	return slices.ContainsFunc([]string{"does not respond to non-proxy requests", "expected: authority or absolute", "invalid header received from client"},
+		func(phrase string) bool { return strings.Contains(body, phrase) })
+}
+
 func describeHTTP(o *diag.WSUpgrade, resp *http.Response) {
 	o.Status, o.StatusText = resp.StatusCode, printable(strings.TrimSpace(strings.TrimPrefix(resp.Status, strconv.Itoa(resp.StatusCode))), 60)
 	h := resp.Header
@@ -187,10 +194,13 @@ func describeHTTP(o *diag.WSUpgrade, resp *http.Response) {
 		}
 	}
 	slices.Sort(o.ProxySigns)
+	// What squid says to a request in origin form, where it expects the absolute form of RFC 9112 3.2.2.
+	o.ForwardProxy = strings.HasPrefix(h.Get("X-Squid-Error"), "ERR_INVALID_URL")
 	if resp.StatusCode != http.StatusSwitchingProtocols && resp.Body != nil {
 		body := make([]byte, 1024) // the library keeps the first 1024 bytes
 		n, _ := io.ReadFull(resp.Body, body)
 		o.BodyStart = printable(string(body[:n]), maxBodyShown)
+		o.ForwardProxy = o.ForwardProxy || saysForwardProxy(string(body[:n]))
 	}
 }
 

@@ -448,6 +448,9 @@ func wsUpgradeStripped(v *diag.View) diag.Verdict {
 		return diag.Excluded(note)
 	}
 	o := up.Seen
+	if o.ForwardProxy {
+		return diag.Excluded(diag.N("because.forward_proxy"))
+	}
 	f := wsFinding(up)
 	f.Args["server"] = o.Server
 	switch {
@@ -540,6 +543,8 @@ func wsNotWebSocket(v *diag.View) diag.Verdict {
 	}
 	f := wsFinding(up)
 	switch status := up.Seen.Status; {
+	case up.Seen.ForwardProxy:
+		f.Variant = "forward_proxy"
 	case status == http.StatusSwitchingProtocols:
 		f.Variant = "handshake"
 	case status == http.StatusTooManyRequests:
