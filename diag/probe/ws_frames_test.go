@@ -49,12 +49,17 @@ func TestUpgradeHalfMade(t *testing.T) {
 		{name: "wrong accept", peer: bridge(strings.Replace(proper, "ACCEPT", "x", 1), ""), want: "ws.not_websocket", variant: "handshake"},
 		{name: "no upgrade header", peer: bridge(strings.Replace(proper, "Upgrade: websocket\r\n", "", 1), ""), want: "ws.not_websocket", variant: "handshake"},
 		{name: "extension not asked for", peer: bridge(proper+"\r\nSec-WebSocket-Extensions: permessage-deflate", ""), want: "ws.not_websocket", variant: "handshake"},
-		{name: "subprotocol in capitals", peer: bridge(proper[:len(proper)-4]+"MQTT", ""), want: "ws.subprotocol_rejected", variant: "other_chosen"},
+		{name: "subprotocol in capitals", peer: bridge(proper[:len(proper)-4]+"MQTT", "\x88\x02\x03\xe8"), want: "ws.subprotocol_rejected", variant: "other_chosen"},
 		{name: "greeting of a chat", peer: greets("hello"), want: "mqtt.not_mqtt", variant: "unknown"},
 		{name: "CONNACK in Base64", peer: greets("IAIAAA=="), want: "ws.text_frames"},
 		{name: "closed by a gateway that wants a token", peer: bridge(proper, "\x88\x0e\x03\xf0unauthorized"), want: "mqtt.auth_required",
 			variant: "websocket_close", readings: []diag.Code{"ws.auth_required"}},
 		{name: "proper frames of one byte", peer: overWS(diagtest.WSScript{FrameBytes: 1})},
+		{name: "HTTP/2 alone, said by Node.js", peer: func(t testing.TB) string {
+			return diagtest.HTTPPeer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				http.Error(w, "Missing ALPN Protocol, expected `h2` to be available.", http.StatusForbidden)
+			})).URL("ws", "/mqtt")
+		}, want: "ws.not_websocket", variant: "http2"},
 		{name: "HTTP/2 alone", peer: func(t testing.TB) string {
 			return diagtest.Peer(t, func(conn net.Conn) {
 				_, _ = io.WriteString(conn, "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x80")

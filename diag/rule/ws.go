@@ -345,6 +345,9 @@ func wsAuthRequired(v *diag.View) diag.Verdict {
 	if note, more := explained(v, up.Seen); more {
 		return diag.Excluded(note)
 	}
+	if wantsHTTP2(up.Seen) {
+		return diag.Excluded(diag.N("because.http_status", "status", statusOf(up.Seen)))
+	}
 	if s, works := upgradedElsewhere(v); works {
 		return diag.Excluded(diag.N("because.other_path_upgrades", "found_path", s.Seen.WS.Path))
 	}
@@ -516,11 +519,8 @@ func wsNotWebSocket(v *diag.View) diag.Verdict {
 			f.Step, f.Evidence, f.Variant = c.Step.ID, c.Step.Evidence, "frames"
 			return diag.Holds(f.Hiding("ws.subprotocol_rejected", "ws.text_frames", "mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack"))
 		}
-		if up.Seen != nil && beginsHTTP2(up.Seen.First) {
-			f := wsFinding(up)
-			delete(f.Args, "status")
-			f.Variant = "http2"
-			return diag.Holds(f)
+		if up.Seen != nil && wantsHTTP2(up.Seen) {
+			return diag.Holds(http2Finding(up))
 		}
 		if s, speaksHTTP := httpBehindSilence(v); speaksHTTP {
 			f := wsFinding(up)
@@ -541,6 +541,9 @@ func wsNotWebSocket(v *diag.View) diag.Verdict {
 	if _, auth := wsAuthRequired(v).Concluded(); auth {
 		return diag.Excluded(diag.N("because.http_status", "status", statusOf(up.Seen)))
 	}
+	if wantsHTTP2(up.Seen) {
+		return diag.Holds(http2Finding(up))
+	}
 	f := wsFinding(up)
 	switch status := up.Seen.Status; {
 	case up.Seen.ForwardProxy:
@@ -556,9 +559,19 @@ func wsNotWebSocket(v *diag.View) diag.Verdict {
 	return diag.Holds(f)
 }
 
-// beginsHTTP2 tells a server that speaks HTTP/2 unasked: its connection begins with a SETTINGS frame of stream 0 (RFC 9113 3.4, 6.5).
-func beginsHTTP2(first []byte) bool {
-	return len(first) >= 9 && first[0] == 0 && first[3] == 4 && first[4] == 0 && bytes.Equal(first[5:9], make([]byte, 4))
+// wantsHTTP2 tells a server that speaks HTTP/2 alone: its connection begins with a SETTINGS frame of stream 0 whatever is asked
+// (RFC 9113 3.4, 6.5), or it says so itself, as that of Node.js does with 403 (lib/internal/http2/core.js).
+func wantsHTTP2(o *diag.WSUpgrade) bool {
+	first := o.First
+	settings := len(first) >= 9 && first[0] == 0 && first[3] == 4 && first[4] == 0 && bytes.Equal(first[5:9], make([]byte, 4))
+	return settings || o.HTTP() && strings.Contains(o.BodyStart, "Missing ALPN Protocol, expected `h2`")
+}
+
+func http2Finding(up diag.Sight[*diag.WSUpgrade]) diag.Finding {
+	f := wsFinding(up)
+	delete(f.Args, "status")
+	f.Variant = "http2"
+	return f
 }
 
 // brokenFrames is the CONNECT in a WebSocket that was opened, where the first that came back is no frame of a server.
