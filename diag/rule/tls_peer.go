@@ -93,7 +93,8 @@ func tlsRequired(v *diag.View) diag.Verdict {
 			return diag.Excluded(diag.N("because.web_server_behind_tls", "status", statusOf(s.Seen.WS)))
 		}
 		if !v.Ended(checkPeerMQTT) || !v.Ended(checkPeerPaths) {
-			if saidHTTP(v) {
+			// What was asked for speaks HTTP too: where a WebSocket was, nothing that is still to come excludes this.
+			if !v.Target.Scheme.IsWebSocket() && saidHTTP(v) {
 				return diag.Open()
 			}
 			f.Confidence, f.Readings = diag.Likely, []diag.Code{"mqtt.not_mqtt"}
