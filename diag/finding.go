@@ -96,11 +96,16 @@ type Rule struct {
 	Sources []string
 	// Awaits are the checks whose result could still change the verdict: the rule is not asked before they have ended.
 	Awaits []ProbeID
+	// OverturnedBy are the causes that may still take this one's place once it has been told: it is told at once, and nobody waits
+	// for what shows them. What is told stays otherwise; so keep this short.
+	OverturnedBy []Code
 	// LookAlikes are the causes that a reader could mistake this one for; where this is the root cause, the report says
 	// for each which observation excluded it.
 	LookAlikes []Code
 	// Hides are causes that are nothing but this one seen from elsewhere: they are not listed beside it.
 	Hides []Code
+	// MayHide are causes that its findings hide or cause only where the circumstances are such ([Finding.Hiding], [Finding.Causing]).
+	MayHide []Code
 	// Causes are faults of their own that follow from this one: they are listed with caused_by.
 	Causes []Code
 	// When is pure.

@@ -72,7 +72,9 @@ func diagnoseHearing(t testing.TB, in diag.TargetInput, pin diag.PlanInput, chan
 	if change != nil {
 		change(&env)
 	}
-	report := (&diag.Runner{Rules: rule.All}).Run(t.Context(), diag.MakePlan(target, opts, probe.StandIns()), env, diag.Report{ID: "scenario"}, emit)
+	plan := diag.MakePlan(target, opts, probe.StandIns())
+	report := (&diag.Runner{Rules: rule.All}).Run(t.Context(), plan, env, diag.Report{ID: "scenario"}, emit)
+	inOtherOrders(t, plan, report)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(describe(report))

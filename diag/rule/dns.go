@@ -57,6 +57,7 @@ var dnsRules = []diag.Rule{
 	{Code: "dns.ipv6_broken", Severity: diag.SeverityWarning,
 		Sources:    []string{"RFC 8305", "RFC 6724"},
 		Awaits:     addressAwaits,
+		MayHide:    saidOfOneAddress,
 		LookAlikes: []diag.Code{"tcp.partial_addresses"},
 		When:       ipv6Broken},
 }

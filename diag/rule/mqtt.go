@@ -89,6 +89,7 @@ var mqttRules = slices.Concat(connectRules, sessionRules, watchRules, keptRules)
 var connectRules = []diag.Rule{
 	{Code: "mqtt.provider_rule", Severity: diag.SeverityCritical,
 		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkOtherID, checkNoCreds, "tls.alpn"},
+		MayHide:    []diag.Code{"tcp.refused", "tcp.filtered", "tcp.wrong_port", "mqtt.not_mqtt"},
 		LookAlikes: []diag.Code{"mqtt.bad_credentials", "mqtt.client_id_rejected", "mqtt.closed_without_connack"},
 		Hides: []diag.Code{"mqtt.bad_credentials", "mqtt.auth_required", "mqtt.client_id_rejected", "mqtt.not_authorized",
 			"mqtt.closed_without_connack", "mqtt.no_connack", "mqtt.version_unsupported"},
@@ -162,7 +163,7 @@ var connectRules = []diag.Rule{
 		LookAlikes: []diag.Code{"mqtt.auth_required", "mqtt.not_authorized", "mqtt.client_id_rejected"},
 		When:       badCredentials},
 	{Code: "mqtt.not_mqtt", Severity: diag.SeverityCritical,
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkPeerMQTT, "peer.paths", "peer.listen", checkQuestions, "tcp.ports"},
+		Awaits:     notMQTTAwaits,
 		LookAlikes: []diag.Code{"ws.expected", "tls.required", "tls.plaintext_peer", "mqtt.no_connack", "tcp.wrong_port"},
 		Hides:      []diag.Code{"mqtt.no_connack", "mqtt.closed_without_connack", "tcp.closed_on_accept", "tls.handshake_closed", "tls.handshake_timeout"},
 		When:       notMQTT},
@@ -766,6 +767,10 @@ func otherBytes(v *diag.View) (step string, evidence []diag.Evidence, ok bool) {
 	}
 	return "", nil, false
 }
+
+// notMQTTAwaits are all that speaks where no broker does; what hides mqtt.not_mqtt is among them.
+var notMQTTAwaits = []diag.ProbeID{checkTCP, checkMQTT, checkOlder, checkVersions, checkTransports, checkPeerMQTT, checkPeerPaths, checkListen, checkQuestions,
+	"tcp.ports", "tcp.proxy_header", "tcp.absurd_port", "net.mtu", "net.large", "net.loss", checkCaptive, "mqtt.addresses", checkOtherID, checkNoCreds}
 
 func notMQTT(v *diag.View) diag.Verdict {
 	if c, ok := askedConnect(v); ok && c.Seen.Answered() {

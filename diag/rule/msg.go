@@ -32,6 +32,7 @@ var msgRules = []diag.Rule{
 	{Code: "msg.publish_denied", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.4.2.1", "MQTT 5.0 3.5.2.1", "[MQTT-3.3.5-2]"},
 		Awaits:     []diag.ProbeID{checkPublish, checkLower, checkSubscribe, checkRoundTrip},
+		MayHide:    []diag.Code{"msg.qos_downgraded"},
 		LookAlikes: []diag.Code{"msg.publish_dropped", "msg.subscribe_denied", "msg.not_routed"},
 		When:       publishDenied},
 	{Code: "msg.publish_dropped", Severity: diag.SeverityCritical,

@@ -27,6 +27,7 @@ var limitRules = []diag.Rule{
 	{Code: "msg.too_large", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.2.2.3.6", "[MQTT-3.2.2-15]", "MQTT 5.0 4.13"},
 		Awaits:     append([]diag.ProbeID{checkMQTT, checkOlder, checkSize, checkPublish}, afterRecount...),
+		MayHide:    []diag.Code{"msg.lost", "msg.rate_limited", "msg.duplicated", "msg.out_of_order", "msg.slow"},
 		LookAlikes: []diag.Code{"net.mtu_blackhole", "msg.publish_denied", "msg.publish_dropped", "msg.lost"},
 		When:       tooLarge},
 	{Code: "msg.retain_unavailable", Severity: diag.SeverityWarning,

@@ -22,10 +22,11 @@ var tcpRules = []diag.Rule{
 			"ws.not_websocket", "tls.handshake_closed", "tls.handshake_timeout", "tcp.closed_on_accept"},
 		When: wrongPort},
 	{Code: "tcp.refused", Severity: diag.SeverityCritical,
-		Sources:    []string{"RFC 9293 3.5.2"},
-		Awaits:     []diag.ProbeID{checkTCP}, // told at once; a broker found on another port then takes its place
-		LookAlikes: []diag.Code{"tcp.filtered", "net.firewall_rejected", "tcp.wrong_port", "net.unreachable"},
-		When:       refused},
+		Sources:      []string{"RFC 9293 3.5.2"},
+		Awaits:       []diag.ProbeID{checkTCP},
+		OverturnedBy: []diag.Code{"net.captive_portal", "net.cdn_in_front", "tcp.wrong_port", "mqtt.provider_rule"},
+		LookAlikes:   []diag.Code{"tcp.filtered", "net.firewall_rejected", "tcp.wrong_port", "net.unreachable"},
+		When:         refused},
 	{Code: "tcp.filtered", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 9293 3.10.7.3"},
 		Awaits:     []diag.ProbeID{checkTCP, "tcp.ports", "net.trace", "net.echo"},
@@ -44,6 +45,7 @@ var tcpRules = []diag.Rule{
 		When:       closedOnAccept},
 	{Code: "tcp.partial_addresses", Severity: diag.SeverityWarning,
 		Awaits:     addressAwaits,
+		MayHide:    saidOfOneAddress,
 		LookAlikes: []diag.Code{"dns.ipv6_broken"},
 		When:       partialAddresses},
 }

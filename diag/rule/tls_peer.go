@@ -88,15 +88,16 @@ func tlsRequired(v *diag.View) diag.Verdict {
 	a := found.Seen
 	f := diag.Finding{Step: found.Step.ID, Evidence: found.Step.Evidence, Args: foundArgs(v, a)}
 	if !a.SpeaksMQTT() && !upgraded(a) {
-		// TLS it is; behind it may be a web server, and then to switch TLS on would not lead to a broker.
-		if s, web := webServer(v, sights); web {
+		// TLS it is; behind it may be a web server, and then to switch TLS on would not lead to a broker. Until that can be said, this
+		// stays told with its doubt. Where the listener answered the CONNECT itself in HTTP, nothing is told before.
+		decided := !slices.ContainsFunc(notMQTTAwaits, func(id diag.ProbeID) bool { return !v.Ended(id) })
+		s, web := webServer(v, sights)
+		switch {
+		case decided && web:
 			return diag.Excluded(diag.N("because.web_server_behind_tls", "status", statusOf(s.Seen.WS)))
-		}
-		if !v.Ended(checkPeerMQTT) || !v.Ended(checkPeerPaths) {
-			// What was asked for speaks HTTP too: where a WebSocket was, nothing that is still to come excludes this.
-			if !v.Target.Scheme.IsWebSocket() && saidHTTP(v) {
-				return diag.Open()
-			}
+		case !decided && saidHTTP(v):
+			return diag.Open()
+		case !decided:
 			f.Confidence, f.Readings = diag.Likely, []diag.Code{"mqtt.not_mqtt"}
 		}
 	}
@@ -131,12 +132,9 @@ func foundArgs(v *diag.View, a *diag.Attempt) diag.Args {
 	return diag.Args{"answering": url, "transport": string(a.Transport)}
 }
 
-// saidHTTP tells whether the listener answered in HTTP without TLS: most often a web server that says that its port speaks TLS.
+// saidHTTP tells whether the listener answered the asked CONNECT in HTTP: most often a web server that says that its port speaks TLS.
 func saidHTTP(v *diag.View) bool {
-	if _, ok := first(askedConnects(v), func(c *diag.MQTTConnect) bool { return c.Speaks == "http" }); ok {
-		return true
-	}
-	_, ok := first(otherTransports(v, false), func(a *diag.Attempt) bool { return a.WS != nil && a.WS.HTTP() })
+	_, ok := first(askedConnects(v), func(c *diag.MQTTConnect) bool { return c.Speaks == "http" })
 	return ok
 }
 
