@@ -94,6 +94,9 @@ func factsOf(in diag.TargetInput) map[string]string {
 		facts["hostport"] = net.JoinHostPort(facts["host"], facts["port"])
 	}
 	asHTTP := url.URL{Scheme: "http", Host: u.Host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
+	if in.WS.Query.Given() {
+		asHTTP.RawQuery = yourQuery
+	}
 	if diag.Scheme(u.Scheme).UsesTLS() {
 		asHTTP.Scheme = "https"
 	}

@@ -147,8 +147,14 @@ func (w *writer) clients(a diag.Advice, target diag.TargetInput) []ClientView {
 	return views
 }
 
+// yourQuery stands for the query of an address, which is a secret.
+const yourQuery = "YOUR_QUERY"
+
 // newClientData takes the target apart; ok is false where its URL cannot be read, as in a report of another version.
 func newClientData(a diag.Advice, t diag.TargetInput) (clientData, bool) {
+	if t.WS.Query.Given() {
+		t.URL += "?" + yourQuery
+	}
 	u, err := url.Parse(t.URL)
 	if err != nil || u.Host == "" {
 		return clientData{}, false

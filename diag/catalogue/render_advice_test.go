@@ -84,3 +84,16 @@ func TestAdviceIsInItsLanguage(t *testing.T) {
 		}
 	}
 }
+
+// TestCodeHasAPlaceForTheQuery: an address with a token works in no client without it, and the token is in no code.
+func TestCodeHasAPlaceForTheQuery(t *testing.T) {
+	in := diag.TargetInput{URL: "wss://broker.test:443/p", WS: diag.WSInput{Query: diag.NewSecret("token=CANARY")}}
+	for _, c := range ClientCode(diag.Advice{Version: diag.Version5}, in, English) {
+		if strings.Contains(c.Code, "CANARY") || (c.ID == "mqttjs" || c.ID == "paho-python") && !strings.Contains(c.Code, "/p?YOUR_QUERY") {
+			t.Errorf("%s:\n%s", c.ID, c.Code)
+		}
+	}
+	if got := factsOf(in)["http_url"]; got != "https://broker.test:443/p?YOUR_QUERY" {
+		t.Error(got)
+	}
+}
