@@ -34,7 +34,7 @@ await soon.ok(() => page.locator('[id="error-plan.timeout_s"]').isVisible());
 await soon.ok(() => page.locator('[id="error-target.topics.publish"]').isVisible(), "the panel with the mistake opens");
 await soon.equal(() => field(page, "target.password").inputValue(), config.password);
 await field(page, "target.topics.publish").fill("");
-await field(page, "plan.timeout_s").fill("2");
+await field(page, "plan.timeout_s").fill("4"); // long enough for a page to come that is slow to
 await page.locator(".chip", { hasText: "Connecting times out" }).click();
 
 // Steps arrive one by one, before the run ends. The connection is cut in between, and taken up again without a gap.
