@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"mqttdoctor/diag"
@@ -11,7 +12,22 @@ import (
 // met seven times in eight.
 const repeats = 3
 
-// tlsAgain makes a handshake that the peer ended without a reason once more, as it was and with a hello of one packet: what
+// nameMayMatter decides after a handshake that hung midway: where it was completed without a server name, that may be the name or
+// the time that has passed since, which a repetition with the name tells.
+func nameMayMatter(v *diag.View) diag.Decision {
+	const bare = "tls.without_sni"
+	switch {
+	case !v.Ended(bare):
+		return diag.Wait()
+	case slices.ContainsFunc(diag.SeenBy[*diag.Attempt](v, bare), func(s diag.Sight[*diag.Attempt]) bool {
+		return s.Seen.TLS != nil && s.Seen.TLS.Outcome == diag.OutcomeOK
+	}):
+		return diag.Run()
+	}
+	return diag.Skip(diag.N("skip.not_the_question"))
+}
+
+// tlsAgain makes a handshake that the peer ended without a reason, or that hung and was completed without a server name, once more, as it was and with a hello of one packet: what
 // comes and goes must not be taken for what a variation changed.
 var tlsAgain = diag.Probe{
 	ID: "tls.again", Layer: diag.LayerTLS, Depth: diag.DepthQuick,
@@ -22,6 +38,8 @@ var tlsAgain = diag.Probe{
 			switch {
 			case !failed:
 				return diag.Skip(diag.N("skip.handshake_worked"))
+			case h.Outcome == diag.OutcomeSilent && h.ServerHello && !h.CertRequested:
+				return nameMayMatter(v)
 			case !h.Outcome.Ended() || h.Alert != nil || h.CertRequested:
 				return diag.Skip(diag.N("skip.already_clear"))
 			}

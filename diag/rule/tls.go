@@ -171,7 +171,7 @@ var tlsRules = []diag.Rule{
 		When: alpnRequired},
 	{Code: "tls.handshake_timeout", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 8446 4"},
-		Awaits:     []diag.ProbeID{checkTLS, checkTransports, checkListen, "net.mtu", "tcp.absurd_port"},
+		Awaits:     []diag.ProbeID{checkTLS, checkTLSAgain, checkTransports, checkListen, "net.mtu", "tcp.absurd_port"},
 		LookAlikes: []diag.Code{"net.mtu_blackhole", "tls.plaintext_peer", "tcp.accepts_everything", "mqtt.not_mqtt", "tls.handshake_closed"},
 		When:       handshakeTimeout},
 	{Code: "tls.handshake_closed", Severity: diag.SeverityCritical,

@@ -225,7 +225,8 @@ func sniRequired(v *diag.View) diag.Verdict {
 	f := tlsFailure(s)
 	f.Severity, f.Args["name"] = diag.SeverityCritical, s.Seen.ServerName
 	unrecognized := s.Seen.Alert != nil && s.Seen.Alert.Number == 112 // unrecognized_name (RFC 6066 3)
-	f = f.Hiding("tls.handshake_closed", "tls.no_shared_cipher", "tls.version_unsupported", "tcp.wrong_port", "tcp.closed_on_accept")
+	f = f.Hiding("tls.handshake_closed", "tls.no_shared_cipher", "tls.version_unsupported", "tls.handshake_timeout",
+		"tcp.wrong_port", "tcp.closed_on_accept")
 	if other, works := otherNameWorks(v); works {
 		f.Variant = "other_name"
 		f.Evidence = append(slices.Clone(f.Evidence), other.Step.Evidence...)
@@ -342,6 +343,9 @@ func handshakeTimeout(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.no_tls_there"))
 	}
 	again, passes := passedAgain(v, checkTLS)
+	if !passes {
+		again, passes = completedAgain(v, diag.PurposeRetry) // later than that
+	}
 	completed := func(purpose diag.Purpose) (diag.Sight[*diag.Attempt], bool) {
 		return first(attempts(v, purpose), func(a *diag.Attempt) bool { return a.TLS != nil && a.TLS.Outcome == diag.OutcomeOK })
 	}

@@ -320,6 +320,11 @@ var tlsRuleCases = []tlsRuleCase{
 		steps: []diag.Step{failed(diag.OutcomeRefused, func(h *diag.TLSHandshake) { h.ServerHello, h.Alert = true, alert(112, "unrecognized_name") })}},
 	{name: "silent in the handshake", root: "tls.handshake_timeout",
 		steps: []diag.Step{failed(diag.OutcomeSilent, nil)}, ruledOut: []diag.Code{"tls.handshake_closed"}},
+	{name: "silent midway, and completed when repeated after it was without a name", root: "tls.handshake_timeout", confidence: diag.Likely,
+		steps:    []diag.Step{failed(diag.OutcomeSilent, func(h *diag.TLSHandshake) { h.ServerHello = true }), bare, again(diag.OutcomeOK)},
+		ruledOut: []diag.Code{"tls.handshake_closed"}},
+	{name: "silent midway each time, and completed without a name", root: "tls.sni_required", severity: diag.SeverityCritical, confidence: diag.Likely,
+		steps: []diag.Step{failed(diag.OutcomeSilent, func(h *diag.TLSHandshake) { h.ServerHello = true }), bare, again(diag.OutcomeSilent)}},
 	{name: "silent in the handshake, and an alert to what comes without TLS", root: "tls.handshake_timeout",
 		steps: []diag.Step{failed(diag.OutcomeSilent, nil), connack(diag.SchemeMQTT, diag.PurposePlain, "peer.transports", "mqtt", func(a *diag.Attempt) {
 			a.MQTT.Outcome, a.MQTT.Code, a.MQTT.Speaks = diag.OutcomeOther, -1, "tls"
