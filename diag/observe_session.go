@@ -37,7 +37,9 @@ func (s *SessionWatch) Ended() bool { return s.Outcome == OutcomeRefused || s.Ou
 
 // OnlyQuiet tells that a session with traffic outlived this one, which had none, by half its age at least: it is the quiet that
 // ends sessions.
-func (s *SessionWatch) OnlyQuiet() bool { return s.Idle && s.Ended() && 2*s.Busy > 3*s.Lasted }
+func (s *SessionWatch) OnlyQuiet() bool {
+	return s.Idle && s.Ended() && s.Busy > 0 && 2*s.Busy > 3*s.Lasted
+}
 
 // Facts lists what was seen.
 func (s *SessionWatch) Facts() []Evidence {

@@ -66,6 +66,9 @@ func connectMQTT(ctx context.Context, env *diag.Env, r route, conn net.Conn, sec
 	if o.Outcome == diag.OutcomeSilent {
 		o.TCP = tcpInfo(conn)
 	}
+	if session == nil && o.Accepted() && result.Err != nil { // it came in the moment in which the wait ended: nobody has the session
+		o.Code, o.Outcome, o.Reason = -1, outcomeOfFailure(result.Err.Kind), ""
+	}
 	if session == nil || !o.Accepted() {
 		if session != nil {
 			_ = session.Close()

@@ -192,7 +192,7 @@ func watchSession(ctx context.Context, env *diag.Env, x *exchange, d time.Durati
 		return o
 	}
 	end := x.ClosedBy()
-	o.Lasted, o.Outcome = end.At.Sub(x.since), outcomeOfFailure(end.Kind)
+	o.Lasted, o.Outcome = max(0, end.At.Sub(x.since)), outcomeOfFailure(end.Kind)
 	if end.Kind == mqttwire.FailRefused {
 		o.Code, o.Reason, o.ReasonString = int(end.Code), end.Reason, printable(end.ReasonString, 300)
 	}

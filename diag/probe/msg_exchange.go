@@ -29,6 +29,9 @@ type exchange struct {
 	// connection reaches the broker after it.
 	sent     chan struct{}
 	sentOnce sync.Once
+	// answered is closed once it is known what came of that SUBSCRIBE.
+	answered     chan struct{}
+	answeredOnce sync.Once
 
 	mu       sync.Mutex
 	received map[string][]mqttwire.Received // by payload marker
@@ -70,11 +73,21 @@ func (x *exchange) remembered(topic string) []testMessage {
 }
 
 func newExchange(s mqttwire.Session, o *diag.MQTTConnect) *exchange {
-	x := &exchange{Session: s, version: o.Version, address: o.Address, connect: o, since: time.Now(), maxQoS: maximumQoS(o), sent: make(chan struct{}),
+	x := &exchange{Session: s, version: o.Version, address: o.Address, connect: o, since: answeredAt(s), maxQoS: maximumQoS(o), sent: make(chan struct{}), answered: make(chan struct{}),
 		received: map[string][]mqttwire.Received{}, arrived: make(chan struct{}), granted: map[string]byte{}}
 	go x.collect() // both end with the session, which the stash closes
 	go keepAlive(s, beat(o))
 	return x
+}
+
+// answeredAt is when the CONNACK came: what ends a session may come in the same breath, before anybody here has turned to it.
+func answeredAt(s mqttwire.Session) time.Time {
+	for _, f := range s.Trace() {
+		if f.Type == mqttwire.CONNACK && f.Dir == mqttwire.In {
+			return f.At
+		}
+	}
+	return time.Now()
 }
 
 // maxKept bounds what is kept of messages that are not ours: none of their payload, and of ours a handful each.
@@ -205,6 +218,9 @@ func (x *exchange) covers(topic string) bool { return x.matching(topic) > 0 }
 
 // announceSubscribe tells those who wait for it that the SUBSCRIBE for our topic is on its way.
 func (x *exchange) announceSubscribe() { x.sentOnce.Do(func() { close(x.sent) }) }
+
+// announceSuback tells that it has been answered, or will not be.
+func (x *exchange) announceSuback() { x.answeredOnce.Do(func() { close(x.answered) }) }
 
 // ownTopics tells whether the user named topics: the asked session is then kept for them, since many brokers end a
 // connection at the first thing that it may not do.

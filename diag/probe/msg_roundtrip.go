@@ -45,7 +45,7 @@ var msgRoundTrip2 = diag.Probe{
 func runScratch(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 	qos, _ := s.Value.(byte)
 	x, ok := awaitScratch(ctx, env)
-	if !ok && x != nil && qos < 2 && env.View.InPlan(checkQoS2) {
+	if !ok && x != nil && (qos < 2 && env.View.InPlan(checkQoS2) || x.ended()) {
 		if again, ok := againAlone(ctx, env, x, qos); ok {
 			return again
 		}
@@ -57,8 +57,9 @@ func runScratch(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result 
 		return diag.Skipped(diag.N("skip.maximum_qos", "qos", strconv.Itoa(int(x.maxQoS))))
 	}
 	result := roundTripOn(ctx, env, x, scratchTopic(env), qos, true)
-	if d, ok := result.Observation.(*diag.Delivery); ok && qos < 2 && d.Published.Ended() && env.View.InPlan(checkQoS2) {
-		// QoS 2 was tried beside it, and a broker that does not take it ends the connection for both.
+	if d, ok := result.Observation.(*diag.Delivery); ok && d.Published.Ended() {
+		// For this message, or for the one of QoS 2 beside it, which some brokers do not take; or for neither: sessions are also
+		// taken over, and end of age. One that has nothing else to carry tells.
 		if again, ok := againAlone(ctx, env, x, qos); ok {
 			return again
 		}
@@ -143,6 +144,15 @@ func roundTripOn(ctx context.Context, env *diag.Env, x *exchange, topic string, 
 		o.Published = diag.OutcomeOK
 	}
 	o.Expected = x.covers(topic)
+	if o.Published == diag.OutcomeOK && scratch && !o.Expected {
+		// The SUBACK went before, and whoever awaits it is about to learn of it, or has waited as long as anybody does.
+		select {
+		case <-x.answered:
+		case <-x.Done():
+		case <-ctx.Done():
+		}
+		o.Expected = x.covers(topic)
+	}
 	if o.Published == diag.OutcomeOK && (o.Expected || scratch) {
 		wait := echoWait(env, x.address)
 		got, ok := x.await(ctx, marker, wait)
@@ -209,7 +219,7 @@ var msgPublish = diag.Probe{
 	Needs:   []diag.ProbeID{checkSubscribe, checkAlone, checkRoundTrip},
 	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.Topics.Publish != "" },
 	Ready:   needSession,
-	Budget:  15 * time.Second,
+	Budget:  25 * time.Second,
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
 		x, ok := borrowMain(env)
 		if !ok {
@@ -224,8 +234,30 @@ var msgPublish = diag.Probe{
 			x = again
 		}
 		qos := min(env.Target.Topics.QoS, x.maxQoS)
-		return roundTripOn(ctx, env, x, env.Target.Topics.Publish, qos, false)
+		result := roundTripOn(ctx, env, x, env.Target.Topics.Publish, qos, false)
+		if d, ok := result.Observation.(*diag.Delivery); ok && d.Published.Ended() && ctx.Err() == nil {
+			// For this message, or by chance in that moment, as where another client took the session over: only a message that
+			// ends every session is to blame.
+			if again := publishAgain(ctx, env, x, qos); again != nil {
+				return *again
+			}
+		}
+		return result
 	},
+}
+
+// publishAgain publishes to the user's topic on a session of its own; nil where that ended as well, or could not be made.
+func publishAgain(ctx context.Context, env *diag.Env, like *exchange, qos byte) *diag.Result {
+	_, x := another(ctx, env, like, diag.PurposeRetry, "publish")
+	if x == nil {
+		return nil
+	}
+	defer x.Close()
+	result := roundTripOn(ctx, env, x, env.Target.Topics.Publish, min(qos, x.maxQoS), false)
+	if d, ok := result.Observation.(*diag.Delivery); !ok || d.Published != diag.OutcomeOK || x.ended() {
+		return nil
+	}
+	return &result
 }
 
 // msgPublishLower publishes to the user's topic once more with the next lower QoS, where the broker answered the asked one with

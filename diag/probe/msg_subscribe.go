@@ -51,6 +51,7 @@ func subscribeOn(ctx context.Context, env *diag.Env, x *exchange, filter string,
 	pending := x.StartSubscribe([]mqttwire.Subscription{{Filter: filter, QoS: qos}})
 	if scratch {
 		x.announceSubscribe()
+		defer x.announceSuback()
 	}
 	result, failure := pending.Wait(ctx)
 	o.Took = time.Since(begun)

@@ -141,10 +141,14 @@ func longestLived(v *diag.View) time.Duration {
 	return longest
 }
 
-// endedByUs tells whether a connection ended while it had a SUBSCRIBE or PUBLISH of ours, which the broker may have minded.
+// endedByUs tells whether a connection ended while it had a SUBSCRIBE or PUBLISH of ours, which the broker may have minded. A
+// SUBSCRIBE for our own topic that another session was granted meanwhile was in the way of something else.
 func endedByUs(v *diag.View) bool {
-	return slices.ContainsFunc(slices.Concat(subscriptions(v, false), subscriptions(v, true)),
-		func(s diag.Sight[*diag.Subscription]) bool { return denied(s.Seen) }) ||
+	subscribed := subscriptions(v, false)
+	if !slices.ContainsFunc(deliveries(v, true), func(s diag.Sight[*diag.Delivery]) bool { return s.Seen.Delivered }) {
+		subscribed = slices.Concat(subscribed, subscriptions(v, true))
+	}
+	return slices.ContainsFunc(subscribed, func(s diag.Sight[*diag.Subscription]) bool { return denied(s.Seen) }) ||
 		slices.ContainsFunc(diag.Seen[*diag.Delivery](v), func(s diag.Sight[*diag.Delivery]) bool { return publishRefused(s.Seen) })
 }
 
