@@ -58,6 +58,10 @@ func connectTCP(ctx context.Context, target netip.AddrPort, opts ConnectOptions)
 	if err != nil {
 		return nil, local(err)
 	}
+	// The kernel stamped the SYN and its answer itself; we may have turned to the answer late.
+	if info, err := TCPInfo(conn); err == nil && info.MinRTT > 0 && r.SYNRetransmits == 0 {
+		r.RTT = min(r.RTT, info.MinRTT)
+	}
 	return conn, r
 }
 
