@@ -11,6 +11,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 // stashScratch is where the session for our own topics lives, where that is not the asked one.
@@ -164,8 +165,8 @@ func (x *exchange) watch(marker string) {
 
 // await waits for the first copy of a message; ok is false where none came within d, or the session ended.
 func (x *exchange) await(ctx context.Context, marker string, d time.Duration) (mqttwire.Received, bool) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+	waiting, cancel := patience.WithTimeout(ctx, d)
+	defer cancel()
 	for {
 		x.mu.Lock()
 		got, arrived := x.received[marker], x.arrived
@@ -175,11 +176,12 @@ func (x *exchange) await(ctx context.Context, marker string, d time.Duration) (m
 		}
 		select {
 		case <-arrived:
-		case <-timer.C:
-			return mqttwire.Received{}, false
 		case <-x.Done():
 			return mqttwire.Received{}, false
-		case <-ctx.Done():
+		case <-waiting.Done():
+			if got := x.got(marker); len(got) > 0 { // of two things that have happened either may be heard of first
+				return got[0], true
+			}
 			return mqttwire.Received{}, false
 		}
 	}

@@ -330,6 +330,8 @@ func sessionLookAlikes() []recorded {
 		{name: "the asked keep alive, said again", target: own, steps: []diag.Step{seen(checkMQTT, at, answered(0, withOwnID, inFive, serverKeepAlive(60)))}, want: ""},
 		{name: "any id is kicked", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), other(diag.OutcomeClosed)}, want: "mqtt.kicked_after_connect",
 			because: map[diag.Code]string{"mqtt.client_id_conflict": "because.other_id_ends_too"}},
+		{name: "any id is kicked, another one with its CONNACK", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), seen(checkStayOther, "mqttdoctor-…",
+			&diag.SessionWatch{Address: at, Version: diag.Version311, ClientID: "x", Idle: true, Outcome: diag.OutcomeClosed, Code: -1})}, want: "mqtt.kicked_after_connect"},
 		{name: "any id is ended that is quiet", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), quiet(2*time.Second, 5*time.Second)},
 			want: "mqtt.idle_disconnect", variant: "soon", because: map[diag.Code]string{"mqtt.kicked_after_connect": "because.busy_session_lasts"}},
 		{name: "any id is ended that is quiet for a moment", target: own, steps: []diag.Step{connect, stay(diag.OutcomeClosed), quiet(600*time.Millisecond, 2200*time.Millisecond)},

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"slices"
 	"strconv"
 
 	"mqttdoctor/diag"
@@ -26,7 +27,7 @@ const (
 var limitRules = []diag.Rule{
 	{Code: "msg.too_large", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.2.2.3.6", "[MQTT-3.2.2-15]", "MQTT 5.0 4.13"},
-		Awaits:     append([]diag.ProbeID{checkMQTT, checkOlder, checkSize, checkPublish}, afterRecount...),
+		Awaits:     append([]diag.ProbeID{checkMQTT, checkOlder, checkSize, checkPublish, checkStayOther}, afterRecount...),
 		MayHide:    []diag.Code{"msg.lost", "msg.rate_limited", "msg.duplicated", "msg.out_of_order", "msg.slow"},
 		LookAlikes: []diag.Code{"net.mtu_blackhole", "msg.publish_denied", "msg.publish_dropped", "msg.lost"},
 		When:       tooLarge},
@@ -63,6 +64,9 @@ func tooLarge(v *diag.View) diag.Verdict {
 	}
 	for _, s := range diag.SeenBy[*diag.SizeSearch](v, checkSize) {
 		o := s.Seen
+		if o.End == diag.SizeClosed && idleEnds(v) { // so do sessions that send nothing, whatever the size
+			return diag.Excluded(diag.N("because.other_session_ends"))
+		}
 		if o.Limited() && brokersDoing(o) {
 			f := sizeFinding(o.LargestBytes, asked)
 			f.Step, f.Evidence, f.Variant = s.Step.ID, s.Step.Evidence, string(o.End)
@@ -97,6 +101,11 @@ func tooLarge(v *diag.View) diag.Verdict {
 		}
 	}
 	return diag.Open()
+}
+
+// idleEnds tells whether a session of ours ended that had sent nothing.
+func idleEnds(v *diag.View) bool {
+	return slices.ContainsFunc(diag.SeenBy[*diag.SessionWatch](v, checkStayOther), func(s diag.Sight[*diag.SessionWatch]) bool { return s.Seen.Ended() })
 }
 
 // codePacketTooLarge is Packet too large (MQTT 5.0 2.4).

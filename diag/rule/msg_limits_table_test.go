@@ -3,6 +3,7 @@ package rule
 import (
 	"maps"
 	"testing"
+	"time"
 
 	"mqttdoctor/diag"
 )
@@ -47,6 +48,8 @@ func sizeLookAlikes() []recorded {
 		{name: "closed", target: none, steps: []diag.Step{connect, search(limit(1000, diag.SizeClosed))}, want: "msg.too_large", variant: "closed"},
 		{name: "dropped, and what is small arrives", target: own, steps: []diag.Step{connect, small, counted, search(limit(5000, diag.SizeDropped))}, want: "msg.too_large", variant: "dropped",
 			because: map[diag.Code]string{"msg.publish_denied": "because.publish_accepted", "msg.publish_dropped": "because.message_arrived", "msg.lost": "because.all_singles_arrived"}},
+		{name: "closed, where a quiet session ends too", target: none, steps: []diag.Step{connect, search(limit(1000, diag.SizeClosed)),
+			seen(checkStayOther, "mqttdoctor-…", &diag.SessionWatch{Idle: true, Outcome: diag.OutcomeClosed, Code: -1, Lasted: time.Second})}, want: ""},
 		{name: "not verified", target: none, steps: []diag.Step{connect, search(func(o *diag.SizeSearch) { limit(1000, diag.SizeClosed)(o); o.Verified = false })}, want: ""},
 		{name: "large enough for all", target: none, steps: []diag.Step{connect, search(limit(128<<10, diag.SizeClosed))}, want: ""},
 		{name: "the smallest documented", target: none, steps: []diag.Step{connect, search(limit(16<<10, diag.SizeClosed))}, want: ""},
