@@ -37,7 +37,7 @@ func certNotYetValid(v *diag.View) diag.Verdict {
 	}
 	s, severity, ok := faulty(v, notYetValid)
 	if !ok {
-		return diag.Excluded(inDate(v))
+		return pathNotYetValid(v)
 	}
 	if note, skewed := otherClock(v, s); skewed {
 		return diag.Excluded(note)
@@ -46,6 +46,36 @@ func certNotYetValid(v *diag.View) diag.Verdict {
 	f.Args["interval"] = spanText(s.Seen.Leaf().NotBefore.Sub(s.Seen.Trust.Now))
 	clocksAgree(v, &f)
 	return diag.Holds(f)
+}
+
+// pathNotYetValid is the same of an authority between the leaf and the root, where no other path holds today.
+func pathNotYetValid(v *diag.View) diag.Verdict {
+	s, severity, ok := faulty(v, func(h *diag.TLSHandshake) bool {
+		_, early := pathEarly(h)
+		return early && !h.Trust.PathNow && !expired(h)
+	})
+	if !ok {
+		return diag.Excluded(inDate(v))
+	}
+	if note, skewed := otherClock(v, s); skewed {
+		return diag.Excluded(note)
+	}
+	early, _ := pathEarly(s.Seen)
+	f := certFinding(v, s, severity)
+	f.Variant = "authority"
+	f.Args["subject"], f.Args["not_before"], f.Args["fingerprint"] = early.Subject, dateText(early.NotBefore), early.SHA256
+	f.Args["interval"] = spanText(early.NotBefore.Sub(s.Seen.Trust.Now))
+	return diag.Holds(f)
+}
+
+// pathEarly is a served authority on the path whose validity has not begun.
+func pathEarly(h *diag.TLSHandshake) (diag.CertFact, bool) {
+	for _, c := range h.Trust.Served(h.Chain) {
+		if c.SHA256 != h.Leaf().SHA256 && h.Trust.Now.Before(c.NotBefore) {
+			return c, true
+		}
+	}
+	return diag.CertFact{}, false
 }
 
 // inDate says from when to when the served leaf is valid.

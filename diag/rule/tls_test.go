@@ -205,6 +205,15 @@ var tlsRuleCases = []tlsRuleCase{
 			h.Chain = append(h.Chain, diag.CertFact{Subject: "CN=Middle", SHA256: "middle", NotBefore: at.AddDate(-2, 0, 0), NotAfter: at.AddDate(0, 0, -1), IsCA: true})
 			h.Trust.Path, h.Trust.PathNow = []string{"leaf", "middle"}, false
 		}), connect(nil)}, ruledOut: []diag.Code{"tls.cert_expired"}},
+	{name: "intermediate not yet valid, leaf current", root: "tls.cert_not_yet_valid",
+		steps: []diag.Step{handshake(broker, func(h *diag.TLSHandshake) {
+			h.Chain = append(h.Chain, diag.CertFact{Subject: "CN=Middle", SHA256: "middle", NotBefore: at.AddDate(0, 0, 2), NotAfter: at.AddDate(2, 0, 0), IsCA: true})
+			h.Trust.Path, h.Trust.PathNow = []string{"leaf", "middle"}, false
+		}), connect(nil)}, ruledOut: []diag.Code{"tls.cert_expired"}},
+	{name: "a cross certificate to come beside the path that holds", root: "",
+		steps: []diag.Step{handshake(broker, func(h *diag.TLSHandshake) {
+			h.Chain = append(h.Chain, diag.CertFact{Subject: "CN=Cross", SHA256: "cross", NotBefore: at.AddDate(0, 0, 2), NotAfter: at.AddDate(2, 0, 0), IsCA: true})
+		}), connect(nil)}},
 	{name: "an old cross certificate beside the path that holds", root: "",
 		steps: []diag.Step{handshake(broker, func(h *diag.TLSHandshake) {
 			h.Chain = append(h.Chain, diag.CertFact{Subject: "CN=Cross", SHA256: "cross", NotAfter: at.AddDate(0, 0, -1), IsCA: true})
