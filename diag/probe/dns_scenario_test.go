@@ -62,11 +62,15 @@ func hostsFile(t *testing.T, text string) func(*diag.Env) {
 	return func(e *diag.Env) { e.HostsFile = path }
 }
 
-// within bounds how long a run may take.
+// busy is how much longer than it should a run may take on a busy machine before a test calls that a hang. How fast runs are is
+// measured by the benchmarks.
+const busy = 15 * time.Second
+
+// within demands that a run that should take so long does not hang.
 func within(limit time.Duration) func(*testing.T, diag.Report) {
 	return func(t *testing.T, r diag.Report) {
-		if r.Duration > patience*limit {
-			t.Errorf("took %s, want at most %s", r.Duration, patience*limit)
+		if r.Duration > limit+busy {
+			t.Errorf("took %s, want about %s", r.Duration, limit)
 		}
 	}
 }

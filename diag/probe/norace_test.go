@@ -1,6 +1,0 @@
-//go:build !race
-
-package probe_test
-
-// patience is by how much time bounds are widened.
-const patience = 1
