@@ -52,6 +52,7 @@ var ArgNames = map[Arg]string{
 	"limit":         "time-out or limit",
 	"rtt":           "round trip time",
 	"count":         "a number of things",
+	"pings":         "a number of pings that were answered",
 	"total":         "a number of things in all",
 	"hop":           "address of the last hop that answered",
 	"icmp":          "ICMP type and code in words",

@@ -159,6 +159,10 @@ type ConnectSeries struct {
 	Median time.Duration `json:"median"`
 	// Again is how many segments had been sent again on the run's other connections before.
 	Again int `json:"again,omitempty"`
+	// Pings are PINGREQs that were answered one after the other on one connection, after connections of the series had needed
+	// repeats, and PingsAgain how many segments had to be sent again meanwhile.
+	Pings      int `json:"pings,omitempty"`
+	PingsAgain int `json:"pings_again,omitempty"`
 }
 
 // The ends of a [ConnectSeries].
@@ -192,6 +196,10 @@ func (s *ConnectSeries) Facts() []Evidence {
 	f.add(EvSeriesSilent, strconv.Itoa(s.Count(EndSilent)))
 	if s.Again > 0 {
 		f.add(EvSentAgain, strconv.Itoa(s.Again))
+	}
+	if s.Pings > 0 {
+		f.add(EvSeriesPings, strconv.Itoa(s.Pings))
+		f.add(EvSeriesPingsAgain, strconv.Itoa(s.PingsAgain))
 	}
 	f.ms(EvRTT, s.Median)
 	return f.items

@@ -66,6 +66,9 @@ var netLoss = diag.Probe{
 			o.Median = rtts[len(rtts)/2]
 		}
 		lost := o.Count(diag.EndRepeated, diag.EndSilent)
+		if lost > 0 {
+			o.Pings, o.PingsAgain = pingSeries(ctx, env, address)
+		}
 		args := []string{"address", address, "count", strconv.Itoa(lost), "total", strconv.Itoa(seriesTries)}
 		if lost == 0 {
 			return diag.Passed(o, diag.N("step.net.loss.none", args...))

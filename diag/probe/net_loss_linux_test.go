@@ -27,7 +27,7 @@ func TestPacketLossScenarios(t *testing.T) {
 	t.Parallel()
 	slow := diag.PlanInput{Symptom: "slow"}
 	runPathScenarios(t, []pathScenario{
-		{scenario{name: "one in six lost", plan: slow, want: "net.packet_loss", attention: true, check: arg("total", "30")},
+		{scenario{name: "one in six lost", plan: slow, want: "net.packet_loss", variant: "connecting", attention: true, check: arg("total", "30")},
 			losing(func(nth int64) bool { return nth%6 == 0 })},
 		{scenario{name: "one lost", plan: slow}, losing(func(nth int64) bool { return nth == 12 })},
 		{scenario{name: "none lost", plan: slow}, losing(func(int64) bool { return false })},

@@ -7,6 +7,10 @@ import (
 	"mqttdoctor/diag"
 )
 
+// enoughPings is how many exchanges that all got through show that a path which lost two of thirty connections does not lose
+// packets: at that rate all would with a chance of one in sixty (two packets each).
+const enoughPings = 30
+
 // packetLoss needs more than one of many connections to have lost a packet, and that now and then: a limit for connections
 // lets the first ones through and none after them.
 func packetLoss(v *diag.View) diag.Verdict {
@@ -26,6 +30,11 @@ func packetLoss(v *diag.View) diag.Verdict {
 		return diag.Open()
 	}
 	f := diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Args: args}
+	if s.Seen.Pings >= enoughPings && s.Seen.PingsAgain == 0 && s.Seen.Again <= repeatedConnecting(v)+1 {
+		// A full queue of the listener drops SYNs as well (Linux listen(2), tcp(7)), and nothing of connections that stand.
+		f.Variant, f.Confidence = "connecting", diag.Likely
+		args["pings"] = strconv.Itoa(s.Seen.Pings)
+	}
 	if hung, ok := hungStep(v); ok {
 		// What was silent once and worked when it was tried in another way worked because that one was not lost.
 		switch hung.Check {
@@ -36,4 +45,18 @@ func packetLoss(v *diag.View) diag.Verdict {
 		}
 	}
 	return diag.Holds(f)
+}
+
+// repeatedConnecting counts what the run's own connections had to send again before they stood.
+func repeatedConnecting(v *diag.View) int {
+	n := 0
+	for _, s := range diag.Seen[*diag.TCPConnect](v) {
+		n += s.Seen.Retransmits
+	}
+	for _, s := range diag.Seen[*diag.Attempt](v) {
+		if s.Seen.TCP != nil {
+			n += s.Seen.TCP.Retransmits
+		}
+	}
+	return n
 }

@@ -284,6 +284,12 @@ func lossLookAlikes() []recorded {
 		}
 		return seen("net.loss", "", o)
 	}
+	pinged := func(ends string, pings, again int) diag.Step {
+		s := series(ends)
+		o := s.Observation.(*diag.ConnectSeries)
+		o.Pings, o.PingsAgain = pings, again
+		return s
+	}
 	works := seen(checkMQTT, at, answered(0))
 	accepts := seen(checkTCP, at, dialled(diag.OutcomeOK))
 	return []recorded{
@@ -293,6 +299,9 @@ func lossLookAlikes() []recorded {
 			because: map[diag.Code]string{"net.high_latency": "because.round_trip_short"}},
 		{name: "several on the way to a name", target: broker(diag.SchemeMQTT), steps: []diag.Step{seen(checkResolve, "", looked(addresses("192.0.2.1"))), accepts, works,
 			series("...r.......r.......s..........")}, want: "net.packet_loss", because: map[diag.Code]string{"tcp.partial_addresses": "because.every_address_works"}},
+		{name: "new connections alone", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, pinged("...r.......r.......s..........", 60, 0)}, want: "net.packet_loss", variant: "connecting"},
+		{name: "pings too", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, pinged("...r.......r.......s..........", 60, 2)}, want: "net.packet_loss"},
+		{name: "few pings", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, pinged("...r.......r.......s..........", 9, 0)}, want: "net.packet_loss"},
 		{name: "a long way", target: broker(diag.SchemeMQTT), steps: []diag.Step{seen(checkTCP, at, dialled(diag.OutcomeOK, func(o *diag.TCPConnect) { o.RTT = 400 * time.Millisecond })), works}},
 		{name: "a limit", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("....................ssssssssss")}},
 		{name: "refusals", target: broker(diag.SchemeMQTT), steps: []diag.Step{accepts, works, series("........xxxx....xxxx..........")}},
