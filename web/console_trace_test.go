@@ -267,7 +267,7 @@ func TestTraceOfTrouble(t *testing.T) {
 		warning     string // in some frame
 	}{
 		{"nobody listens", "mqtt://127.0.0.1:1", "error", "refused", ""},
-		{"no such name", "mqtt://nowhere.onion", "error", "dns", ""}, // Go asks no resolver for it, of which this machine may have none
+		{"no such name", "mqtt://nowhere.invalid", "error", "dns", ""},
 		{"the broker goes", gone.URL("mqtt"), "closed", "closed", ""},
 		{"a malformed packet", malformed.URL("mqtt"), "malformed", "", "the length has no end"},
 		{"a web server", impostor.URL("mqtt"), "PUBACK", "", "Perhaps it is no MQTT broker"},

@@ -86,7 +86,7 @@ await large.context().close();
 flood.close();
 
 // Nothing listens, and nobody is there: the same.
-for (const [url, said] of [["mqtt://127.0.0.1:1", /refused/], ["mqtt://nowhere.onion", /resolved|name/i]]) {
+for (const [url, said] of [["mqtt://127.0.0.1:1", /refused/], ["mqtt://nowhere.invalid", /resolved|name/i]]) {
   const victim = await open();
   await connect(victim, url, "relay");
   await victim.waitForFunction(() => document.getElementById("console-problem").textContent.trim() !== "");
