@@ -192,7 +192,8 @@ func watchSession(ctx context.Context, env *diag.Env, x *exchange, d time.Durati
 		return o
 	}
 	end := x.ClosedBy()
-	o.Lasted, o.Outcome = max(0, end.At.Sub(x.since)), outcomeOfFailure(end.Kind)
+	// A DISCONNECT in the same segment as the CONNACK is read before the session is ours.
+	o.Lasted, o.Outcome = max(end.At.Sub(x.since), 0), outcomeOfFailure(end.Kind)
 	if end.Kind == mqttwire.FailRefused {
 		o.Code, o.Reason, o.ReasonString = int(end.Code), end.Reason, printable(end.ReasonString, 300)
 	}

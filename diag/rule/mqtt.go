@@ -140,8 +140,9 @@ var connectRules = []diag.Rule{
 		Sources:    []string{"MQTT 5.0 3.1.2.10"},
 		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkKeepAlive},
 		LookAlikes: []diag.Code{"mqtt.client_id_rejected", "mqtt.closed_without_connack"},
-		Hides:      []diag.Code{"mqtt.client_id_rejected", "mqtt.closed_without_connack"},
-		When:       keepAliveRejected},
+		Hides: []diag.Code{"mqtt.client_id_rejected", "mqtt.closed_without_connack", "mqtt.server_unavailable", "mqtt.auth_required",
+			"mqtt.not_authorized", "mqtt.bad_credentials"},
+		When: keepAliveRejected},
 	{Code: "mqtt.client_id_rejected", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.1.3.1", "MQTT 3.1.1 3.1.3.1", "[MQTT-3.1.3-8]"},
 		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkOtherID, checkIDForm, checkKeepAlive},
@@ -464,7 +465,8 @@ func keepAliveRejected(v *diag.View) diag.Verdict {
 	if o.Accepted() {
 		return diag.Excluded(diag.N("because.connack_accepted"))
 	}
-	if !idRefused(o) && !withoutAnswer(o) && !isCode(o, []int{v3NotAuthorized}, []int{v5Unspecified, v5Protocol, v5Implementation, v5NotAuthorized}) {
+	// Brokers answer with whatever code their author thought of: that the control was refused too decides, below.
+	if o.Outcome != diag.OutcomeRefused && !withoutAnswer(o) {
 		return diag.Excluded(diag.N("because.not_that_answer"))
 	}
 	sights := attempts(v, diag.PurposeKeepAlive)
@@ -475,7 +477,7 @@ func keepAliveRejected(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.smaller_keepalive_same"))
 	case !works:
 		return diag.Excluded(diag.N("because.keepalive_is_usual", "keepalive", strconv.Itoa(o.KeepAliveS)))
-	case controlled && control.Seen.Accepted():
+	case controlled && control.Seen.Accepted(), !controlled && !idRefused(o) && !withoutAnswer(o):
 		return diag.Excluded(diag.N("because.keepalive_passes_with_other_id"))
 	}
 	f := connectFinding(c)
@@ -948,6 +950,14 @@ func closedWithoutConnack(v *diag.View) diag.Verdict {
 		f.Variant = "client_id"
 		f.Args["suggested"] = id
 		f.Suggestion = &diag.Suggestion{ClientID: &id}
+		return diag.Holds(f)
+	}
+	if s, ok := first(attempts(v, diag.PurposeKeepAlive), func(a *diag.Attempt) bool {
+		return a.SpeaksMQTT() && a.MQTT.Version == c.Seen.Version && a.MQTT.KeepAliveS == c.Seen.KeepAliveS
+	}); ok && !c.Seen.OwnClientID {
+		// The very same CONNECT passed later: one of several servers behind the address, or a server at its limit.
+		f.Variant, f.Confidence = "sometimes", diag.Likely
+		f.Evidence = append(slices.Clone(f.Evidence), s.Step.Evidence...)
 		return diag.Holds(f)
 	}
 	if s, ok := first(attempts(v, diag.PurposeVersion, diag.PurposeProxyHeader, diag.PurposeALPN), (*diag.Attempt).SpeaksMQTT); ok {
