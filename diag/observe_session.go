@@ -35,11 +35,15 @@ func (*SessionWatch) Kind() string { return "mqtt.session" }
 // Ended tells whether the broker, or something between, ended the session.
 func (s *SessionWatch) Ended() bool { return s.Outcome == OutcomeRefused || s.Outcome.Ended() }
 
-// OnlyQuiet tells that a session with traffic outlived this one, which had none, by half its age at least: it is the quiet that
-// ends sessions.
+// OnlyQuiet tells that a session with traffic outlived this one, which had none: it is the quiet that ends sessions. It has to
+// outlive it by half its age and by more than a busy machine is late, and the broker must have given no other reason.
 func (s *SessionWatch) OnlyQuiet() bool {
-	return s.Idle && s.Ended() && s.Busy > 0 && 2*s.Busy > 3*s.Lasted
+	return s.Idle && s.Ended() && 2*s.Busy > 3*s.Lasted+2*clearlyLater && (s.Code < 0 || s.Code == 0x80 || s.Code == 0x8D)
 }
+
+// clearlyLater is what two ends are apart that are not the same limit, met late by a machine with much to do. Sessions with
+// traffic are held for twice the age and a second.
+const clearlyLater = 750 * time.Millisecond
 
 // Facts lists what was seen.
 func (s *SessionWatch) Facts() []Evidence {

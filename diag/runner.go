@@ -119,7 +119,7 @@ func (w *walk) counted(dial DialFunc) DialFunc {
 func (w *walk) run(ctx context.Context) Report {
 	defer w.env.Stash.Close()
 	defer close(w.quit)
-	ctx, cancel := context.WithTimeout(ctx, w.plan.Deadline())
+	ctx, cancel := patience.WithTimeout(ctx, w.plan.Deadline())
 	defer cancel()
 	begun := w.env.Now()
 	w.report.State = StateRunning
