@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"slices"
 	"strconv"
 
 	"mqttdoctor/diag"
@@ -89,7 +90,7 @@ func offlineLost(v *diag.View) diag.Verdict {
 		switch {
 		case r.Search || !r.Kept():
 			continue
-		case r.Part() != diag.PartAll:
+		case r.Part() != diag.PartAll && !cameWhenRepeated(o.Returns, r):
 			bad = append(bad, r)
 		}
 		kept++
@@ -124,6 +125,14 @@ func offlineLost(v *diag.View) diag.Verdict {
 		f.Confidence = diag.Likely
 	}
 	return diag.Holds(f)
+}
+
+// cameWhenRepeated tells whether as many messages all arrived after another absence that ended in the same way: then the broker
+// keeps them, and was late with those of the first time (NATS sends what is not acknowledged in time half a minute later).
+func cameWhenRepeated(returns []diag.KeptReturn, short diag.KeptReturn) bool {
+	return slices.ContainsFunc(returns, func(r diag.KeptReturn) bool {
+		return r.Left == short.Left && r.Kept() && r.Sent >= short.Sent && r.Part() == diag.PartAll
+	})
 }
 
 // willNotDelivered needs the will gone twice although a plain message of the same client to the same topic arrived.

@@ -44,6 +44,7 @@ func awayLookAlikes() []recorded {
 		{name: "kept without its subscriptions", target: none, steps: []diag.Step{connect, kept(nil, back(20, 0, true, &no), back(20, 0, true, &no))}, want: "mqtt.session_not_kept", variant: "subscriptions"},
 		{name: "kept, and nothing arrived", target: none, steps: []diag.Step{connect, kept(nil, back(20, 0, true, &yes), back(20, 0, true, &yes))}, want: "msg.offline_lost",
 			because: map[diag.Code]string{"mqtt.session_not_kept": "because.session_kept", "msg.lost": "because.live_arrived"}},
+		{name: "kept, and late the first time", target: none, steps: []diag.Step{connect, kept(nil, back(20, 8, true, nil), back(20, 20, true, nil))}},
 		{name: "kept, and the first ones arrived", target: none, steps: []diag.Step{connect, kept(nil, back(20, 8, true, nil), back(20, 8, true, nil))}, want: "msg.offline_lost", variant: "first"},
 		{name: "lost while it was there too", target: none, steps: []diag.Step{connect, kept(func(o *diag.KeptSession) { o.Live.Arrived = 11 }, back(20, 0, true, &yes), back(20, 0, true, &yes))}, want: ""},
 
