@@ -27,7 +27,7 @@ const (
 var limitRules = []diag.Rule{
 	{Code: "msg.too_large", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.2.2.3.6", "[MQTT-3.2.2-15]", "MQTT 5.0 4.13"},
-		Awaits:     append([]diag.ProbeID{checkMQTT, checkOlder, checkSize, checkPublish, checkStayOther}, afterRecount...),
+		Awaits:     append([]diag.ProbeID{checkMQTT, checkOlder, checkSize, checkPublish, checkStay, checkStayOther}, afterRecount...),
 		MayHide:    []diag.Code{"msg.lost", "msg.rate_limited", "msg.duplicated", "msg.out_of_order", "msg.slow"},
 		LookAlikes: []diag.Code{"net.mtu_blackhole", "msg.publish_denied", "msg.publish_dropped", "msg.lost"},
 		When:       tooLarge},
@@ -64,7 +64,7 @@ func tooLarge(v *diag.View) diag.Verdict {
 	}
 	for _, s := range diag.SeenBy[*diag.SizeSearch](v, checkSize) {
 		o := s.Seen
-		if o.End == diag.SizeClosed && idleEnds(v) { // so do sessions that send nothing, whatever the size
+		if endsAnyway(v, o) {
 			return diag.Excluded(diag.N("because.other_session_ends"))
 		}
 		if o.Limited() && brokersDoing(o) {
@@ -103,9 +103,18 @@ func tooLarge(v *diag.View) diag.Verdict {
 	return diag.Open()
 }
 
-// idleEnds tells whether a session of ours ended that had sent nothing.
-func idleEnds(v *diag.View) bool {
-	return slices.ContainsFunc(diag.SeenBy[*diag.SessionWatch](v, checkStayOther), func(s diag.Sight[*diag.SessionWatch]) bool { return s.Seen.Ended() })
+// endsAnyway tells whether sessions end in the same way whatever their size: one that had sent nothing, or one with small messages
+// and with the same reason.
+func endsAnyway(v *diag.View, o *diag.SizeSearch) bool {
+	if o.End != diag.SizeClosed && o.End != diag.SizeDisconnected || o.Code == codePacketTooLarge {
+		return false
+	}
+	same := func(check diag.ProbeID, least int) bool {
+		return slices.ContainsFunc(diag.SeenBy[*diag.SessionWatch](v, check), func(s diag.Sight[*diag.SessionWatch]) bool {
+			return s.Seen.Ended() && s.Seen.Code == o.Code && s.Seen.Code >= least
+		})
+	}
+	return same(checkStayOther, -1) || same(checkStay, 0)
 }
 
 // codePacketTooLarge is Packet too large (MQTT 5.0 2.4).
