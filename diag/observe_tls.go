@@ -110,6 +110,9 @@ type TrustFact struct {
 	// CompletedBy is where a missing intermediate was found that makes a path: "aia", "given", "system"; empty: none.
 	CompletedBy string `json:"completed_by,omitempty"`
 	MissingName string `json:"missing_name,omitempty"` // the missing certificate's subject
+	// Unlinked is the subject of a served authority that leads to the given CA, while nothing served leads from the leaf to it: the
+	// chain has a gap, and the CA file is the right one.
+	Unlinked string `json:"unlinked,omitempty"`
 	// Objection is what a verifier minds about the one path there is, its dates, the name and the leaf's own usage apart: an
 	// authority above that may not sign so. IssuerUsage: it is that one of them is not for servers.
 	Objection   string `json:"objection,omitempty"`

@@ -50,6 +50,13 @@ func TestTLSChains(t *testing.T) {
 				root := diagtest.NewCA(t, "Acme Root CA")
 				return brokerWith(t, root, root.Intermediate(t, "Acme Intermediate CA 1").Issue(t, diagtest.CertOptions{OmitIntermediate: true}))
 			}},
+		{name: "leaf and root, the intermediate between them left out", root: "tls.incomplete_chain", check: variant("gap"),
+			broken: func(t *testing.T) diag.TargetInput {
+				root := diagtest.NewCA(t, "Acme Root CA")
+				leaf := root.Intermediate(t, "Acme Devices").Issue(t, diagtest.CertOptions{OmitIntermediate: true})
+				leaf.TLS.Certificate = append(leaf.TLS.Certificate, root.Cert.Raw)
+				return brokerWith(t, root, leaf)
+			}},
 		{name: "leaf alone, another root is given", root: "tls.wrong_ca", check: variant("open_end"),
 			broken: func(t *testing.T) diag.TargetInput {
 				return brokerWith(t, diagtest.NewCA(t, "Other Root CA"), diagtest.NewCA(t, "Acme Root CA").Issue(t, diagtest.CertOptions{}))

@@ -100,6 +100,8 @@ func (t *trust) judge(name string) *diag.TrustFact {
 			if c, ok := t.noAuthority(last); ok {
 				f.MissingName, f.Objection = "", printable("x509: "+c.Subject.String()+" signed "+last.Subject.String()+
 					" and is no authority (basicConstraints CA:FALSE)", 300)
+			} else if c, ok := t.unlinked(top); ok {
+				f.Unlinked = printable(c.Subject.String(), 300)
 			}
 		}
 		return f
@@ -173,6 +175,19 @@ func (t *trust) noAuthority(child *x509.Certificate) (*x509.Certificate, bool) {
 			_, known = t.systemRoot(c)
 		}
 		if known {
+			return c, true
+		}
+	}
+	return nil, false
+}
+
+// unlinked is a served authority beside the way up from the leaf that is the given CA, or that it issued.
+func (t *trust) unlinked(way []*x509.Certificate) (*x509.Certificate, bool) {
+	for _, c := range t.served[1:] {
+		if !c.IsCA || slices.ContainsFunc(way, c.Equal) {
+			continue
+		}
+		if slices.ContainsFunc(t.given, func(g *x509.Certificate) bool { return g.Equal(c) || t.links(c, g) }) {
 			return c, true
 		}
 	}

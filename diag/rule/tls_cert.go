@@ -346,6 +346,9 @@ func wrongCA(v *diag.View) diag.Verdict {
 		return diag.Excluded(note)
 	}
 	h := s.Seen
+	if h.Trust.Unlinked != "" {
+		return diag.Excluded(diag.N("because.given_ca_is_served", "subject", h.Trust.Unlinked))
+	}
 	if namedIntermediate(h) {
 		return diag.Excluded(diag.N("because.issuer_named_intermediate", "issuer", h.Trust.MissingName))
 	}
@@ -378,7 +381,7 @@ func incompleteChain(v *diag.View) diag.Verdict {
 			return h.Trust.CompletedBy != ""
 		}
 		_, found := completing(v, diag.Sight[*diag.TLSHandshake]{Seen: h})
-		return found || namedIntermediate(h)
+		return found || h.Trust.Unlinked != "" || namedIntermediate(h)
 	}
 	s, severity, ok := faulty(v, gap)
 	if !ok {
@@ -401,6 +404,10 @@ func incompleteChain(v *diag.View) diag.Verdict {
 		return diag.Holds(f)
 	}
 	fetched, found := completing(v, s)
+	if !found && s.Seen.Trust.Unlinked != "" {
+		f.Variant, f.Args["subject"] = "gap", s.Seen.Trust.Unlinked
+		return diag.Holds(f)
+	}
 	if !found {
 		f.Variant, f.Confidence, f.Readings = "by_name", diag.Likely, []diag.Code{"tls.wrong_ca"}
 		f.Args["names"] = strings.Join(s.Seen.Trust.GivenSubjects, "; ")
