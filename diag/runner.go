@@ -146,13 +146,15 @@ func (w *walk) run(ctx context.Context) Report {
 	w.report.FinishedAt = w.env.Now()
 	w.report.Duration = w.report.FinishedAt.Sub(begun)
 	w.report.State = StateFinished
-	switch cause := context.Cause(ctx); {
+	cause := context.Cause(ctx)
+	switch {
 	case errors.Is(cause, ErrInterrupted):
 		w.report.State = StateInterrupted
 	case errors.Is(cause, ErrCanceled) || errors.Is(cause, context.Canceled):
 		w.report.State = StateCanceled
 	}
-	if w.report.State != StateFinished && w.report.Verdict != OverallBroken {
+	late := errors.Is(cause, context.DeadlineExceeded) && w.report.Verdict == OverallHealthy
+	if late || w.report.State != StateFinished && w.report.Verdict != OverallBroken {
 		// What was not looked at cannot be called healthy.
 		w.report.Verdict = OverallInconclusive
 	}

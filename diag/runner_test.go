@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -125,6 +126,25 @@ func TestCanceledRunKeepsWhatItKnew(t *testing.T) {
 	if last := events[len(events)-1]; last.Type != EventRunFinished {
 		t.Errorf("last event is %s", last.Type)
 	}
+}
+
+func TestRunOutOfTimeIsNotHealthy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		report, _ := runPlan(t, t.Context(), []Probe{
+			{ID: "a", Depth: DepthQuick, Run: func(context.Context, *Env, Subject) Result {
+				return Passed(&MQTTConnect{Outcome: OutcomeOK}, N("step.ok"))
+			}},
+			{ID: "b", Depth: DepthQuick, Budget: time.Hour, Run: func(ctx context.Context, _ *Env, _ Subject) Result {
+				<-ctx.Done()
+				return Failed(nil, N("step.no"), &Failure{Op: "b", Code: "canceled"})
+			}},
+			{ID: "c", Depth: DepthQuick, Needs: []ProbeID{"b"}, Run: pass},
+		}, nil)
+		i := slices.IndexFunc(report.Steps, func(s Step) bool { return s.ID == "c" })
+		if report.State != StateFinished || report.Verdict != OverallInconclusive || i < 0 || report.Steps[i].SkippedBecause == nil || report.Steps[i].SkippedBecause.Key != "skip.out_of_time" {
+			t.Fatalf("%s, %s: %+v", report.State, report.Verdict, report.Steps)
+		}
+	})
 }
 
 func TestConcludeHidesAndBlames(t *testing.T) {
