@@ -144,7 +144,9 @@ func (c *capabilities) emptyID(ctx context.Context) {
 func (c *capabilities) sessionExpiry(ctx context.Context) {
 	id := temporaryClientID()
 	asked := uint32(askedExpiry.Seconds())
-	o, x := c.open(ctx, "session expiry", func(m *mqttOffer) { m.ClientID, m.SessionExpiryS = id, asked })
+	answered, heard := answerTime(ctx)
+	defer heard()
+	o, x := c.open(answered, "session expiry", func(m *mqttOffer) { m.ClientID, m.SessionExpiryS = id, asked })
 	if o == nil { // not even a CONNECT went out
 		return
 	}

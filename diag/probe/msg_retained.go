@@ -134,13 +134,13 @@ func (r *retainer) client(ctx context.Context) *exchange {
 func (r *retainer) setAll(ctx context.Context) {
 	for i := range r.topics {
 		m := mqttwire.Message{Topic: r.topics[i], Payload: []byte(r.markers[i]), QoS: r.qos, Retain: true, ExpiryS: uint32(retainedExpiry.Seconds())}
-		p := publishOn(ctx, r.env, r.pub, m)
+		p := r.setOne(ctx, m)
 		if i == 0 && p.sent && p.outcome.Ended() && ctx.Err() == nil {
 			// One end may be chance: a broker that does this for the flag does it twice.
 			if !r.reconnect(ctx) {
 				return
 			}
-			p = publishOn(ctx, r.env, r.pub, m)
+			p = r.setOne(ctx, m)
 		}
 		r.set[i] = p.sent && p.outcome != diag.OutcomeRefused
 		if i > 0 && p.outcome == diag.OutcomeOK {
@@ -159,6 +159,14 @@ func (r *retainer) setAll(ctx context.Context) {
 		}
 		return
 	}
+}
+
+// setOne publishes a message to be kept. It outlives a canceled run by a moment: the packet may be on its way already, and the one
+// that clears the topic has to come behind it.
+func (r *retainer) setOne(ctx context.Context, m mqttwire.Message) published {
+	ctx, heard := answerTime(ctx)
+	defer heard()
+	return publishOn(ctx, r.env, r.pub, m)
 }
 
 // reconnect replaces the publisher after its connection has ended; false where the broker took no other.

@@ -255,6 +255,8 @@ func (k *kept) publisher(ctx context.Context, env *diag.Env) *diag.Attempt {
 // connect opens a connection of the client whose session is kept.
 func (k *kept) connect(ctx context.Context, env *diag.Env) bool {
 	k.made = true
+	ctx, heard := answerTime(ctx)
+	defer heard()
 	a, l := walk(ctx, env, k.route(env, func(r *route) {
 		r.MQTT.ClientID, r.MQTT.Kept, r.MQTT.SessionExpiryS = k.id, true, k.o.ExpiryS
 	}), upToMQTT)
@@ -515,6 +517,23 @@ func (k *kept) end(ctx context.Context, env *diag.Env) bool {
 // cleanupGrace is how long a probe may take for what it must not leave behind, once its run was canceled: less than the runner
 // waits for it.
 const cleanupGrace = 2500 * time.Millisecond
+
+// answerTime outlives a canceled run by the moment in which a CONNECT is answered that asks for a session to be kept. A broker may
+// read it later than one on another connection that is to end the session, and the session would stay.
+func answerTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		late := time.AfterFunc(answerGrace, cancel)
+		context.AfterFunc(lasting, func() { late.Stop() })
+	})
+	return lasting, func() {
+		stop()
+		cancel()
+	}
+}
+
+// answerGrace and cleanupGrace together are less than the runner waits.
+const answerGrace = 400 * time.Millisecond
 
 // leaveSession ends a session in order; nil is none.
 func leaveSession(ctx context.Context, s mqttwire.Session) {
