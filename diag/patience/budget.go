@@ -5,8 +5,8 @@ import "time"
 const (
 	// slices is into how many parts a wait is cut: the more, the shorter the stalls that are noticed.
 	slices = 20
-	// maxSlices bounds a wait on a machine that never comes to rest.
-	maxSlices = 3 * slices
+	// grace is how many further slices a wait may end with on a machine that never comes to rest.
+	grace = 5
 	// shortest is the shortest slice: timers come up to a millisecond late on any machine.
 	shortest = 5 * time.Millisecond
 	longest  = 100 * time.Millisecond
@@ -22,7 +22,7 @@ type budget struct {
 
 func newBudget(d time.Duration) budget {
 	slice := min(max(d/slices, shortest), longest)
-	return budget{slice: slice, left: d, late: maxSlices}
+	return budget{slice: slice, left: d, late: int(d/slice) + grace}
 }
 
 // next is how long the next slice is to be.
