@@ -37,7 +37,7 @@ var netLoss = diag.Probe{
 		}
 		return diag.Wait()
 	},
-	Budget: seriesTries*seriesPace + 6*time.Second,
+	Budget: seriesTries*seriesPace + 6*time.Second + lossPingTime,
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
 		address, ok := reachable(env.View)
 		if !ok {

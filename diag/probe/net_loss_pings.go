@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	lossPings    = 60
+	lossPings    = 40
 	lossPingPace = 15 * time.Millisecond
-	lossPingTime = 3 * time.Second
+	lossPingTime = 6 * time.Second
 )
 
 // pingSeries exchanges PINGREQ and PINGRESP on a connection of its own, one after the other, and tells how many were answered and
