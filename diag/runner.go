@@ -452,14 +452,14 @@ func (w *walk) skipRest(because Note) {
 // wind ends a run whose context has ended: running probes get a moment to return, the rest is marked.
 func (w *walk) wind(ctx context.Context) {
 	because := cutOff(ctx)
-	grace := time.NewTimer(stopGrace)
-	defer grace.Stop()
+	grace, stop := patience.WithTimeout(context.Background(), stopGrace)
+	defer stop()
 	for w.running() > 0 {
 		select {
 		case m := <-w.inbox:
 			w.takeLate(m, because)
 			continue
-		case <-grace.C:
+		case <-grace.Done():
 		}
 		for _, step := range w.open {
 			if w.r.Log != nil {

@@ -323,6 +323,6 @@ func TestHealthyConnections(t *testing.T) {
 			p.RetainAvailable, p.WildcardSubAvailable, p.SharedSubAvailable = &no, &no, &no
 		}})}, everyVersion...),
 		inVersions(scenario{name: "without QoS 2", peer: scripted(diagtest.Script{MaxQoS: &qos1})}, everyVersion...),
-		inVersions(scenario{name: "slow", peer: scripted(diagtest.Script{Delay: 300 * time.Millisecond}), plan: diag.PlanInput{TimeoutS: seconds(5)}}, everyVersion...),
+		inVersions(scenario{name: "slow", peer: scripted(diagtest.Script{Delay: 200 * time.Millisecond}), plan: diag.PlanInput{TimeoutS: seconds(5)}}, everyVersion...),
 	))
 }

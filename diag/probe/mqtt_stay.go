@@ -170,7 +170,7 @@ func idleFor(x *exchange, d time.Duration) bool { return beat(x.connect) == 0 ||
 
 // leave ends a session in order.
 func leave(ctx context.Context, x *exchange) {
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 500*time.Millisecond)
+	bounded, cancel := patience.WithTimeout(context.WithoutCancel(ctx), 500*time.Millisecond)
 	defer cancel()
 	_ = x.Disconnect(bounded)
 	_ = x.Close()

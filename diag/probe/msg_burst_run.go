@@ -144,7 +144,7 @@ func (b *burst) watch(ctx context.Context, env *diag.Env) func() {
 		if ended(b.pair.pub) {
 			return
 		}
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveBound)
+		bounded, cancel := patience.WithTimeout(context.WithoutCancel(ctx), leaveBound)
 		defer cancel()
 		_, _ = b.pair.pub.Unsubscribe(bounded, []string{b.pair.filter})
 	}

@@ -403,7 +403,7 @@ func (p *pair) one(ctx context.Context, env *diag.Env, o *diag.ClientPair, wait 
 // Close ends both clients in order, so that nothing of them stays: no subscription, no session.
 func (p *pair) Close() error {
 	p.listen(nil)
-	ctx, cancel := context.WithTimeout(context.Background(), leaveBound)
+	ctx, cancel := patience.WithTimeout(context.Background(), leaveBound)
 	defer cancel()
 	var group sync.WaitGroup
 	for _, e := range []*pairEnd{p.pub, p.sub} {

@@ -219,7 +219,7 @@ func (p *pair) forget(ctx context.Context, filters []string) {
 	if len(filters) == 0 || ended(p.sub) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveBound)
+	ctx, cancel := patience.WithTimeout(context.WithoutCancel(ctx), leaveBound)
 	defer cancel()
 	_, _ = p.sub.Unsubscribe(ctx, filters)
 }

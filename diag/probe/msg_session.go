@@ -494,10 +494,10 @@ func (k *kept) end(ctx context.Context, env *diag.Env) bool {
 	if ctx.Err() != nil {
 		bound, tries = cleanupGrace, 1
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
+	ctx, cancel := patience.WithTimeout(context.WithoutCancel(ctx), bound)
 	defer cancel()
 	if k.sub != nil {
-		bounded, done := context.WithTimeout(ctx, leaveBound)
+		bounded, done := patience.WithTimeout(ctx, leaveBound)
 		none := uint32(0)
 		_ = k.sub.DisconnectWith(bounded, mqttwire.Disconnection{SessionExpiry: &none})
 		done()
@@ -540,7 +540,7 @@ func leaveSession(ctx context.Context, s mqttwire.Session) {
 	if s == nil {
 		return
 	}
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveBound)
+	bounded, cancel := patience.WithTimeout(context.WithoutCancel(ctx), leaveBound)
 	defer cancel()
 	_ = s.Disconnect(bounded)
 	_ = s.Close()

@@ -311,7 +311,7 @@ func (s *sizer) leave(ctx context.Context) {
 	if s.line == nil {
 		return
 	}
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveBound)
+	bounded, cancel := patience.WithTimeout(context.WithoutCancel(ctx), leaveBound)
 	defer cancel()
 	_ = s.line.Session.Disconnect(bounded)
 	_ = s.line.Close()

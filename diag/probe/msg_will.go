@@ -172,7 +172,7 @@ func (w *wills) try(ctx context.Context, env *diag.Env, end diag.WillEnd, delay 
 	}
 	begun := time.Now()
 	if end == diag.WillDisconnect {
-		bounded, cancel := context.WithTimeout(ctx, leaveBound)
+		bounded, cancel := patience.WithTimeout(ctx, leaveBound)
 		_ = l.Session.DisconnectWith(bounded, mqttwire.Disconnection{Code: 0x04})
 		cancel()
 	}

@@ -220,7 +220,7 @@ func (w *watch) last(ctx context.Context, h *heldConn) (drop diag.Drop, dropped 
 	if canceled {
 		bound = min(bound, lastPing)
 	}
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
+	bounded, cancel := patience.WithTimeout(context.WithoutCancel(ctx), bound)
 	defer cancel()
 	stop := func() bool { return false }
 	if !canceled {
@@ -307,7 +307,7 @@ func (w *watch) end(h *heldConn, dropped bool) {
 		_ = h.Close()
 		return
 	}
-	bounded, cancel := context.WithTimeout(context.Background(), leaveBound)
+	bounded, cancel := patience.WithTimeout(context.Background(), leaveBound)
 	defer cancel()
 	_ = h.Session.Disconnect(bounded)
 	_ = h.Close()
