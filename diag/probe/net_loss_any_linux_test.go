@@ -24,7 +24,7 @@ func everyNth(n int64, secured bool) func(testing.TB, *diagtest.Path) farSide {
 func TestPacketLossShowsInAnyRun(t *testing.T) {
 	t.Parallel()
 	runPathScenarios(t, []pathScenario{
-		{scenario{name: "one packet in seven lost", want: "net.packet_loss", attention: true}, everyNth(7, false)},
-		{scenario{name: "one packet in seven lost with TLS", want: "net.packet_loss", attention: true}, everyNth(7, true)},
+		{scenario{name: "one packet in five lost", want: "net.packet_loss", attention: true}, everyNth(5, false)},
+		{scenario{name: "one packet in five lost with TLS", want: "net.packet_loss", attention: true}, everyNth(5, true)},
 	})
 }
