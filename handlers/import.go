@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"mqttdoctor/diag"
@@ -84,11 +85,7 @@ func sayable(r diag.Report) bool {
 	default:
 		return false
 	}
-	switch r.Verdict {
-	case diag.OverallHealthy, diag.OverallAttention, diag.OverallBroken, diag.OverallInconclusive:
-		return true
-	}
-	return false
+	return slices.Contains(diag.Overalls, r.Verdict)
 }
 
 // importedFile is a report that came as a file, and the trace that was attached to it; nil: none.

@@ -18,18 +18,9 @@ var mqttClientIDForm = diag.Probe{
 	Needs:   []diag.ProbeID{checkMQTT, "mqtt.other_client_id"},
 	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.ClientID != "" },
 	Ready: func(v *diag.View) diag.Decision {
-		seen := askedConnects(v)
-		switch {
-		case connected(v):
-			return diag.Skip(diag.N("skip.connected"))
-		case !decidedMQTT(v):
-			return diag.Wait()
-		case len(seen) > 0 && seen[len(seen)-1].OwnClientID && len(clientIDForms(v)) > 0:
-			return diag.Run()
-		}
-		return diag.Skip(diag.N("skip.not_the_question"))
+		return afterRefusal(func(_ diag.Target, o *diag.MQTTConnect) bool { return o.OwnClientID && len(clientIDForms(v)) > 0 })(v)
 	},
-	Subjects: func(v *diag.View) []diag.Subject { return clientIDForms(v) },
+	Subjects: clientIDForms,
 	Moot:     otherTransportKnown,
 	Budget:   2 * 3 * 6 * time.Second,
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
@@ -62,9 +53,11 @@ type idForm struct{ shares, id string }
 // clientIDForms are the ids worth trying, named for what each has of the user's; none where the answer was not about the id.
 func clientIDForms(v *diag.View) []diag.Subject {
 	t := v.Target
-	mayMean := func(o *diag.MQTTConnect) bool { return idOrNoReason(o) || endedMute(o) }
 	seen := askedConnects(v)
-	if len(seen) == 0 || !mayMean(seen[len(seen)-1]) {
+	if len(seen) == 0 {
+		return nil
+	}
+	if last := seen[len(seen)-1]; !idOrNoReason(last) && !endedMute(last) {
 		return nil
 	}
 	var out []diag.Subject

@@ -19,16 +19,14 @@ func nameMayMatter(v *diag.View) diag.Decision {
 	switch {
 	case !v.Ended(bare):
 		return diag.Wait()
-	case slices.ContainsFunc(diag.SeenBy[*diag.Attempt](v, bare), func(s diag.Sight[*diag.Attempt]) bool {
-		return s.Seen.TLS != nil && s.Seen.TLS.Outcome == diag.OutcomeOK
-	}):
+	case slices.ContainsFunc(diag.SeenBy[*diag.Attempt](v, bare), func(s diag.Sight[*diag.Attempt]) bool { return handshaken(s.Seen) }):
 		return diag.Run()
 	}
 	return diag.Skip(diag.N("skip.not_the_question"))
 }
 
-// tlsAgain makes a handshake that the peer ended without a reason, or that hung and was completed without a server name, once more, as it was and with a hello of one packet: what
-// comes and goes must not be taken for what a variation changed.
+// tlsAgain makes a handshake that the peer ended without a reason, or that hung and was completed without a server name, once more,
+// as it was and with a hello of one packet: what comes and goes must not be taken for what a variation changed.
 var tlsAgain = diag.Probe{
 	ID: "tls.again", Layer: diag.LayerTLS, Depth: diag.DepthQuick,
 	Applies: ifTLS,

@@ -523,6 +523,22 @@ func clientIDRejected(v *diag.View) diag.Verdict {
 	return diag.Holds(f)
 }
 
+// refusedLogin is the finding of a login that was refused by a code, or by the close of a WebSocket.
+func refusedLogin(c diag.Sight[*diag.MQTTConnect]) diag.Finding {
+	f := connectFinding(c)
+	if c.Seen.Code >= 0 {
+		return f
+	}
+	f.Variant = "websocket_close"
+	f.Args["reason"] = c.Seen.WSCloseReason
+	if !strings.EqualFold(c.Seen.WSCloseReason, "unauthenticated") {
+		// RabbitMQ's own word for a refused login; others come from gateways as well, which judge a token of HTTP.
+		f.Confidence = diag.Likely
+		f.Readings = []diag.Code{"ws.auth_required"}
+	}
+	return f
+}
+
 // mindedOfID is what of the client id the broker minds, as a variant, with the connection that showed it: one that shared just
 // that with the user's and was refused as well. It is empty where nothing but this id is known to be refused.
 func mindedOfID(v *diag.View, o *diag.MQTTConnect) (variant string, control diag.Sight[*diag.Attempt]) {
@@ -582,16 +598,7 @@ func authRequired(v *diag.View) diag.Verdict {
 	if s, ok := acceptedOtherID(v); ok {
 		return diag.Excluded(diag.N("because.other_client_id_works", "client_id", s.Seen.MQTT.ClientID))
 	}
-	f := connectFinding(c)
-	if o.Code < 0 {
-		f.Variant = "websocket_close"
-		f.Args["reason"] = o.WSCloseReason
-		if !strings.EqualFold(o.WSCloseReason, "unauthenticated") {
-			// RabbitMQ's own word for a refused login; others come from gateways as well, which judge a token of HTTP.
-			f.Confidence = diag.Likely
-			f.Readings = []diag.Code{"ws.auth_required"}
-		}
-	}
+	f := refusedLogin(c)
 	if isCode(o, []int{v3NotAuthorized}, []int{v5NotAuthorized}) {
 		// The same answer is given to a client id or address that may not connect at all.
 		f.Confidence = diag.Likely
@@ -659,16 +666,7 @@ func badCredentials(v *diag.View) diag.Verdict {
 	if _, ok := notAuthorized(v).Concluded(); ok {
 		return diag.Excluded(diag.N("because.login_works_elsewhere"))
 	}
-	f := connectFinding(c)
-	if o.Code < 0 {
-		f.Variant = "websocket_close"
-		f.Args["reason"] = o.WSCloseReason
-		if !strings.EqualFold(o.WSCloseReason, "unauthenticated") {
-			// RabbitMQ's own word for a refused login; others come from gateways as well, which judge a token of HTTP.
-			f.Confidence = diag.Likely
-			f.Readings = []diag.Code{"ws.auth_required"}
-		}
-	}
+	f := refusedLogin(c)
 	if isCode(o, []int{v3NotAuthorized}, []int{v5NotAuthorized}) {
 		// Many brokers answer a wrong password so; the code alone leaves an account without rights as another reading.
 		f.Variant = "not_authorized_code"
