@@ -117,11 +117,19 @@ func (m *Runs) Request(ctx context.Context, id string, by handlers.Actor) (handl
 	}
 	filter.Request, filter.Limit = id, maxRequestRuns
 	lines, err := m.store.Runs(ctx, filter)
+	if err != nil {
+		return handlers.Request{}, err
+	}
+	if len(lines) == 0 { // none was made, or the request was erased since it was read, which takes all of them from it at once
+		if _, _, err := m.keptRequest(ctx, id); err != nil {
+			return handlers.Request{}, err
+		}
+	}
 	for _, l := range lines {
 		r.Runs = append(r.Runs, handlers.RequestRun{ID: l.ID, State: l.State, Verdict: l.Verdict, RootCause: l.RootCause, CreatedAt: l.CreatedAt,
 			FinishedAt: l.FinishedAt})
 	}
-	return r, err
+	return r, nil
 }
 
 // Requests implements [handlers.Requests].

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/diagtest"
 	"mqttdoctor/diag/guard"
+	"mqttdoctor/handlers"
 	"mqttdoctor/web/archive"
 )
 
@@ -326,5 +329,43 @@ func TestRequestWorksAcrossServers(t *testing.T) {
 	helper.do("DELETE", "/api/v1/requests/"+q.ID, "").want(http.StatusNoContent)
 	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
 		t.Errorf("the stream ends with %v", err)
+	}
+}
+
+// erasedMeanwhile is an archive in which somebody erases a request after it was read and before its runs are.
+type erasedMeanwhile struct {
+	archive.Store
+	request string
+}
+
+func (s *erasedMeanwhile) Runs(ctx context.Context, f archive.RunFilter) ([]archive.RunLine, error) {
+	if err := s.EraseRequest(ctx, s.request); err != nil {
+		return nil, err
+	}
+	return s.Store.Runs(ctx, f)
+}
+
+// Who looks at a request while it is erased is told that it is gone, and never that it has no runs.
+func TestRequestErasedWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	store, err := archive.OpenSQLite(t.Context(), t.TempDir()+"/a.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := &erasedMeanwhile{Store: store}
+	m := NewRuns(RunsConfig{Engine: testEngine(guard.Laptop), Store: s, MaxRuns: 1, MaxPerClient: 1, Retention: time.Hour})
+	helper := handlers.Actor{Owner: "helper"}
+	asked, err := m.Ask(t.Context(), helper, handlers.RequestInput{Target: diag.TargetInput{URL: "mqtt://broker.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.request = asked.ID
+	if got, err := m.Request(t.Context(), asked.ID, helper); !errors.Is(err, handlers.ErrNoRequest) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
