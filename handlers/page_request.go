@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+	"github.com/coder/websocket"
 	"github.com/go-chi/chi/v5"
 
 	"mqttdoctor/diag"
@@ -284,8 +285,18 @@ func (h *Handlers) handleDeleteRequest(w http.ResponseWriter, r *http.Request) e
 	return nil
 }
 
-// handleRequestLive sends the parts of a request's page that change.
+// handleRequestLive sends the parts of a request's page that change. A page that looks at a request while it is deleted hears of it
+// also where it comes a moment late: a browser does not let it see why a websocket was refused.
 func (h *Handlers) handleRequestLive(w http.ResponseWriter, r *http.Request) error {
+	err := h.liveRequest(w, r)
+	if errors.Is(err, ErrNoRequest) && isUpgrade(r) && h.sameOrigin(r) {
+		h.attach(w, r, func(context.Context, *websocket.Conn) (websocket.StatusCode, string) { return requestIsOver() })
+		return nil
+	}
+	return err
+}
+
+func (h *Handlers) liveRequest(w http.ResponseWriter, r *http.Request) error {
 	page, err := h.requestPage(w, r)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"cmp"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -68,12 +69,20 @@ func (h *Handlers) latest(r *http.Request, p templates.Page, address string) (*t
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	history, err := h.Runs.History(r.Context(), list[0].ID, h.actor(r), 1)
+	page, err := h.latestOf(r, p, list[0].ID)
+	if errors.Is(err, ErrNotFound) { // erased since: the list is worth showing without
+		return nil, nil
+	}
+	return page, err
+}
+
+func (h *Handlers) latestOf(r *http.Request, p templates.Page, id string) (*templates.RunPage, error) {
+	history, err := h.Runs.History(r.Context(), id, h.actor(r), 1)
 	if err != nil {
 		return nil, err
 	}
 	page := templates.NewRunPage(p, catalogue.Render(history.Of, p.Lang))
-	if page.Rights, err = h.pageRights(r.Context(), list[0].ID, h.actor(r)); err != nil {
+	if page.Rights, err = h.pageRights(r.Context(), id, h.actor(r)); err != nil {
 		return nil, err
 	}
 	if history.Of.State == diag.StateRunning { // its page is the place for it

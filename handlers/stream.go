@@ -197,7 +197,7 @@ func (h *Handlers) streamRequest(w http.ResponseWriter, r *http.Request, render 
 			q, err := nextWithPing(ctx, conn, viewer.Next)
 			switch {
 			case errors.Is(err, ErrNoRequest):
-				return websocket.StatusNormalClosure, "request is over"
+				return requestIsOver()
 			case err != nil || ctx.Err() != nil:
 				return h.endOfFeed(ctx, "stream of a request failed", err)
 			}
@@ -212,6 +212,11 @@ func (h *Handlers) streamRequest(w http.ResponseWriter, r *http.Request, render 
 		}
 	})
 	return nil
+}
+
+// requestIsOver is how a stream of a request ends that was deleted, or whose time is over.
+func requestIsOver() (websocket.StatusCode, string) {
+	return websocket.StatusNormalClosure, "request is over"
 }
 
 // sameOrigin tells whether a websocket is asked for by a page of ours, or by a program, which sends no Origin. Browsers

@@ -3,6 +3,8 @@ package web
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"mqttdoctor/diag"
@@ -22,7 +24,8 @@ const (
 type follow struct {
 	id     string
 	log    *live.Log
-	loaded chan struct{} // closed when what was kept at the beginning is in the log
+	loaded chan struct{} // closed when what was kept at the beginning is in the log, or nothing comes into it any more
+	gone   atomic.Bool   // erased; set before loaded is closed
 	users  int           // under the lock of Runs
 	idle   *time.Timer   // ends it; under the lock of Runs
 	cancel context.CancelFunc
@@ -88,7 +91,8 @@ func (m *Runs) tail(ctx context.Context, f *follow) {
 	defer stop()
 	poll := time.NewTicker(followPoll)
 	defer poll.Stop()
-	loading := true
+	loaded := sync.OnceFunc(func() { close(f.loaded) })
+	defer loaded()
 	for {
 		events, err := m.store.Events(ctx, f.id, f.log.Last(), replayBatch)
 		if err == nil && len(events) > 0 {
@@ -97,15 +101,13 @@ func (m *Runs) tail(ctx context.Context, f *follow) {
 			}
 			continue // there may be more
 		}
-		if err == nil && loading {
-			loading = false
-			close(f.loaded)
-		}
 		if err == nil { // nothing new: is it still there?
 			if _, err = m.store.Run(ctx, f.id); errors.Is(err, archive.ErrNotFound) {
+				f.gone.Store(true)
 				f.log.Close(live.ErrClosed)
 				return
 			}
+			loaded()
 		}
 		if err != nil && ctx.Err() == nil {
 			m.log.Warn("run of another process cannot be followed", "run", tagOf(f.id), "err", err)
@@ -144,7 +146,10 @@ func (f *follow) view(ctx context.Context, after, last int) (*live.Viewer, error
 		}
 	}
 	v, err := f.log.View(after)
-	if errors.Is(err, live.ErrAhead) {
+	switch {
+	case errors.Is(err, live.ErrAhead) && f.gone.Load():
+		return nil, handlers.ErrNotFound
+	case errors.Is(err, live.ErrAhead):
 		return nil, &handlers.AfterAhead{Last: f.log.Last()}
 	}
 	return v, err
@@ -161,8 +166,13 @@ func (m *Runs) fold(ctx context.Context, kept archive.Run) (diag.Report, error) 
 		}
 	}
 	events, err := m.store.Events(ctx, kept.Report.ID, 0, kept.LastSeq+1)
-	if err != nil || len(events) == 0 {
+	switch {
+	case err != nil:
 		return kept.Report, err
+	case len(events) == 0 && kept.LastSeq > 0: // erased since
+		return kept.Report, handlers.ErrNotFound
+	case len(events) == 0: // it has only begun
+		return kept.Report, nil
 	}
 	return live.Fold(events), nil
 }

@@ -92,13 +92,19 @@ func madeBy(o archive.Owner) (f archive.RunFilter, known bool) {
 // previous is the last run of those chosen that came to its end here before the given one; nil: there is none.
 func (m *Runs) previous(ctx context.Context, f archive.RunFilter, of diag.Report) (*diag.Report, error) {
 	f.Local, f.Before, f.Limit = true, archive.Cursor{At: of.CreatedAt, ID: of.ID}, 1
-	lines, err := m.store.Runs(ctx, f)
-	if err != nil || len(lines) == 0 {
-		return nil, err
+	for {
+		lines, err := m.store.Runs(ctx, f)
+		if err != nil || len(lines) == 0 {
+			return nil, err
+		}
+		kept, err := m.store.Run(ctx, lines[0].ID)
+		if errors.Is(err, archive.ErrNotFound) { // erased since: then the one before it
+			f.Before = archive.Cursor{At: lines[0].CreatedAt, ID: lines[0].ID}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return &kept.Report, nil
 	}
-	kept, err := m.store.Run(ctx, lines[0].ID)
-	if errors.Is(err, archive.ErrNotFound) { // erased since
-		return nil, nil
-	}
-	return &kept.Report, err
 }

@@ -141,8 +141,11 @@ func (m *Runs) takeOrders(ctx context.Context) error {
 	}
 	for _, o := range orders {
 		mine, err := m.store.Claim(ctx, o.ID)
-		if err != nil || !mine {
-			return err // withdrawn, or the archive is gone
+		if err != nil {
+			return err
+		}
+		if !mine { // withdrawn
+			continue
 		}
 		err = m.rerunOrdered(ctx, o.Data)
 		a := answerOf(err)

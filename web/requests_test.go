@@ -1,9 +1,7 @@
 package web
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,7 +13,6 @@ import (
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/diagtest"
 	"mqttdoctor/diag/guard"
-	"mqttdoctor/handlers"
 	"mqttdoctor/web/archive"
 )
 
@@ -327,45 +324,16 @@ func TestRequestWorksAcrossServers(t *testing.T) {
 	technician.do("DELETE", "/api/v1/runs/"+again.ID, "").want(http.StatusNoContent)
 	next("deleted by its maker", func(q askedFor) bool { return len(q.Runs) == 1 })
 	helper.do("DELETE", "/api/v1/requests/"+q.ID, "").want(http.StatusNoContent)
-	if _, _, err := conn.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
-		t.Errorf("the stream ends with %v", err)
+	if _, status := readFrames(t, conn); status != websocket.StatusNormalClosure {
+		t.Errorf("the stream ends with %d", status)
 	}
-}
-
-// erasedMeanwhile is an archive in which somebody erases a request after it was read and before its runs are.
-type erasedMeanwhile struct {
-	archive.Store
-	request string
-}
-
-func (s *erasedMeanwhile) Runs(ctx context.Context, f archive.RunFilter) ([]archive.RunLine, error) {
-	if err := s.EraseRequest(ctx, s.request); err != nil {
-		return nil, err
-	}
-	return s.Store.Runs(ctx, f)
-}
-
-// Who looks at a request while it is erased is told that it is gone, and never that it has no runs.
-func TestRequestErasedWhileItIsRead(t *testing.T) {
-	t.Parallel()
-	store, err := archive.OpenSQLite(t.Context(), t.TempDir()+"/a.db")
+	late, _, err := here.dial("/requests/"+q.ID+"/live", "Origin", here.base) // a page that comes a moment late
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	s := &erasedMeanwhile{Store: store}
-	m := NewRuns(RunsConfig{Engine: testEngine(guard.Laptop), Store: s, MaxRuns: 1, MaxPerClient: 1, Retention: time.Hour})
-	helper := handlers.Actor{Owner: "helper"}
-	asked, err := m.Ask(t.Context(), helper, handlers.RequestInput{Target: diag.TargetInput{URL: "mqtt://broker.test"}})
-	if err != nil {
-		t.Fatal(err)
+	defer late.CloseNow() //nolint:errcheck // the server closes it
+	if _, status := readFrames(t, late); status != websocket.StatusNormalClosure {
+		t.Errorf("a page is told that the request is over with %d", status)
 	}
-	s.request = asked.ID
-	if got, err := m.Request(t.Context(), asked.ID, helper); !errors.Is(err, handlers.ErrNoRequest) {
-		t.Errorf("%+v, %v", got, err)
-	}
+	there.do("GET", "/requests/"+q.ID+"/live", "").want(http.StatusNotFound)
 }

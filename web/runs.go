@@ -373,6 +373,7 @@ func (m *Runs) Delete(ctx context.Context, id string, by handlers.Actor) error {
 	if err == nil {
 		m.meter.erased.WithLabelValues(erasedByOwner).Inc()
 		m.audit.by(ctx, by, actErase, found.report)
+		m.changedRequest(found.owner.Request)
 	}
 	return err
 }

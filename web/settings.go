@@ -82,6 +82,8 @@ type settings struct {
 	runs     *Runs
 	consoles *Consoles
 
+	loading sync.Mutex // one at a time: what was read first does not undo what was read later
+
 	mu  sync.Mutex
 	set map[string]string // as it was read last
 }
@@ -91,6 +93,8 @@ const settingsEvery = 15 * time.Second
 
 // load reads what was set and goes by it. What cannot be, set by another version perhaps, is left out.
 func (s *settings) load(ctx context.Context) error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
 	set, err := s.people.Settings(ctx)
 	if err != nil {
 		return err

@@ -28,9 +28,10 @@ const (
 
 // shares remembers what links show, for a moment, and who has looked.
 type shares struct {
-	mu     sync.Mutex
-	known  map[string]knownShare
-	looked map[look]time.Time
+	mu      sync.Mutex
+	known   map[string]knownShare
+	changes int // how many shares were changed here: what was read before a change is not remembered after it
+	looked  map[look]time.Time
 }
 
 type knownShare struct {
@@ -47,6 +48,7 @@ type look struct {
 func (m *Runs) shareOf(ctx context.Context, id string) (archive.Share, error) {
 	m.shares.mu.Lock()
 	k, ok := m.shares.known[id]
+	changes := m.shares.changes
 	m.shares.mu.Unlock()
 	if ok && m.now().Sub(k.at) < shareLife {
 		return k.share, nil
@@ -57,6 +59,9 @@ func (m *Runs) shareOf(ctx context.Context, id string) (archive.Share, error) {
 	}
 	m.shares.mu.Lock()
 	defer m.shares.mu.Unlock()
+	if m.shares.changes != changes {
+		return share, nil
+	}
 	if len(m.shares.known) >= maxShares {
 		clear(m.shares.known)
 	}
@@ -180,6 +185,7 @@ func (m *Runs) SetShare(ctx context.Context, id string, by handlers.Actor, chang
 		return handlers.ErrNotFound
 	}
 	m.shares.mu.Lock()
+	m.shares.changes++
 	delete(m.shares.known, id)
 	m.shares.mu.Unlock()
 	return err
