@@ -38,7 +38,9 @@ func (m *Runs) Tend(ctx context.Context) {
 		// Others are judged only after a whole lease of unbroken beats: when the database has been away for everybody, all of them
 		// look dead for a moment.
 		if err == nil && time.Since(steady) > archive.Lease+archive.BeatEvery {
-			err = m.Recover(round)
+			if err := m.Recover(round); err != nil && ctx.Err() == nil {
+				m.log.Error("ends of runs whose process died could not be written", "err", err)
+			}
 		}
 		cancel()
 		if err != nil && ctx.Err() == nil {

@@ -52,6 +52,7 @@ type Server struct {
 	active   sync.WaitGroup // handlers at work
 	after    func(time.Duration) <-chan time.Time
 	draining atomic.Bool // told to end, and not ready: balancers are to look elsewhere
+	pings    pings
 }
 
 // How long the parts of an end in order may take. Together they stay under the 30 s after which Kubernetes kills, and the
@@ -373,5 +374,32 @@ func (h health) Ready(ctx context.Context) error {
 	if err := h.s.runs.Working(); err != nil {
 		return err
 	}
-	return h.s.store.Ping(ctx)
+	return h.s.pings.ping(ctx, h.s.store)
+}
+
+// pings asks the archive whether it works, one at a time, however many ask for it: whoever may ask, may ask often. The zero value is
+// ready.
+type pings struct {
+	mu sync.Mutex
+	at time.Time // of the last one that went well
+}
+
+// pingLife is for how long that is believed: less than balancers wait between two looks.
+const pingLife = 500 * time.Millisecond
+
+func (p *pings) ping(ctx context.Context, store archive.Store) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.at) < pingLife {
+		return nil
+	}
+	if err := ctx.Err(); err != nil { // the one before took as long as this one may
+		return err
+	}
+	begun := time.Now()
+	err := store.Ping(ctx)
+	if err == nil {
+		p.at = begun
+	}
+	return err
 }

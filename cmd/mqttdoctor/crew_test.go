@@ -62,8 +62,13 @@ func startCrew(t *testing.T, args ...string) *crew {
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	c.front = &process{t: t, base: fmt.Sprintf("http://127.0.0.1:%d", port), stderr: log}
 	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(log)
+		if !t.Failed() {
+			return
+		}
+		t.Log(log)
+		for _, p := range c.all {
+			lines := strings.Split(p.stderr.String(), "\n")
+			t.Log(strings.Join(lines[max(0, len(lines)-100):], "\n"))
 		}
 	})
 	awaitCrew(t, "haproxy listens", func() bool {

@@ -99,11 +99,11 @@ func (s *SQL) live(ctx context.Context, on querier) error {
 
 // Beat implements [Crew].
 func (s *SQL) Beat(ctx context.Context) ([]Duty, error) {
-	if err := s.live(ctx, s.write); err != nil {
+	if err := s.live(ctx, s.pulse); err != nil {
 		return nil, err
 	}
 	var duties []Duty
-	err := s.rows(ctx, s.read, func(rows *sql.Rows) error {
+	err := s.rows(ctx, s.pulse, func(rows *sql.Rows) error {
 		var d Duty
 		var wanted string
 		err := rows.Scan(&d.ID, &wanted)
@@ -117,14 +117,14 @@ func (s *SQL) Beat(ctx context.Context) ([]Duty, error) {
 // Orphans implements [Crew].
 func (s *SQL) Orphans(ctx context.Context) ([]string, error) {
 	// What the dead leave beside their runs. Their rows stay for a while: a run that begins is counted by them.
-	if _, err := s.exec(ctx, s.write, `DELETE FROM processes WHERE seen_at < `+s.engine.clock()+` - ?`, 10*s.lease.Milliseconds()); err != nil {
+	if _, err := s.exec(ctx, s.pulse, `DELETE FROM processes WHERE seen_at < `+s.engine.clock()+` - ?`, 10*s.lease.Milliseconds()); err != nil {
 		return nil, err
 	}
-	if _, err := s.exec(ctx, s.write, `DELETE FROM orders WHERE made_at < `+s.engine.clock()+` - ?`, 10*orderLife.Milliseconds()); err != nil {
+	if _, err := s.exec(ctx, s.pulse, `DELETE FROM orders WHERE made_at < `+s.engine.clock()+` - ?`, 10*orderLife.Milliseconds()); err != nil {
 		return nil, err
 	}
 	var ids []string
-	err := s.rows(ctx, s.read, func(rows *sql.Rows) error {
+	err := s.rows(ctx, s.pulse, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		ids = append(ids, id)
@@ -192,7 +192,7 @@ func (s *SQL) Ask(ctx context.Context, o Order) error {
 // Orders implements [Crew].
 func (s *SQL) Orders(ctx context.Context) ([]Order, error) {
 	var orders []Order
-	err := s.rows(ctx, s.read, func(rows *sql.Rows) error {
+	err := s.rows(ctx, s.pulse, func(rows *sql.Rows) error {
 		o := Order{Process: s.process}
 		err := rows.Scan(&o.ID, &o.Data)
 		orders = append(orders, o)
@@ -204,13 +204,13 @@ func (s *SQL) Orders(ctx context.Context) ([]Order, error) {
 
 // Claim implements [Crew].
 func (s *SQL) Claim(ctx context.Context, id string) (bool, error) {
-	n, err := s.exec(ctx, s.write, `UPDATE orders SET claimed = 1 WHERE id = ? AND claimed = 0`, id)
+	n, err := s.exec(ctx, s.pulse, `UPDATE orders SET claimed = 1 WHERE id = ? AND claimed = 0`, id)
 	return n == 1, err
 }
 
 // Answer implements [Crew].
 func (s *SQL) Answer(ctx context.Context, id string, answer []byte) error {
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return inTxOf(ctx, s.pulse, func(tx *sql.Tx) error {
 		if _, err := s.exec(ctx, tx, `UPDATE orders SET answer = ? WHERE id = ?`, string(answer), id); err != nil {
 			return err
 		}

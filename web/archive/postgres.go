@@ -21,8 +21,11 @@ import (
 var ErrDatabaseURL = errors.New("not the address of a PostgreSQL database, such as postgres://user:password@host:5432/name")
 
 // postgresConns bounds the connections of one process: PostgreSQL allows 100 in all by default, and three processes and a
-// backup have room in that.
-const postgresConns = 16
+// backup have room in that. pulseConns of them are for the rounds and for readiness, which come one at a time.
+const (
+	postgresConns = 16
+	pulseConns    = 2
+)
 
 // postgresEngine is a PostgreSQL server, with other processes at it.
 type postgresEngine struct{ config *pgx.ConnConfig }
@@ -62,11 +65,15 @@ func OpenPostgres(ctx context.Context, address diag.Secret) (*SQL, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := stdlib.OpenDB(*config)
-	db.SetMaxOpenConns(postgresConns)
-	db.SetMaxIdleConns(postgresConns / 2)
-	db.SetConnMaxIdleTime(5 * time.Minute)
-	s := &SQL{write: db, read: db, engine: postgresEngine{config}}
+	open := func(most, idle int) *sql.DB {
+		db := stdlib.OpenDB(*config)
+		db.SetMaxOpenConns(most)
+		db.SetMaxIdleConns(idle)
+		db.SetConnMaxIdleTime(5 * time.Minute)
+		return db
+	}
+	db := open(postgresConns-pulseConns, postgresConns/2)
+	s := &SQL{write: db, read: db, pulse: open(pulseConns, pulseConns), engine: postgresEngine{config}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the database %s on %s: %w", config.Database, config.Host, err), s.Close())
 	}

@@ -21,8 +21,11 @@ var migrationFiles embed.FS
 // SQL keeps runs in a database that speaks SQL: made by [OpenSQLite] or [OpenPostgres]. What the two do differently is in
 // its engine; every query is the same.
 type SQL struct {
-	write  *sql.DB
-	read   *sql.DB // the same as write where the database has many writers
+	write *sql.DB
+	read  *sql.DB // the same as write where the database has many writers
+	// pulse is for what says that this process lives and does what others ask of it: hundreds of viewers who come back at once, and
+	// whose questions wait for a connection, must not make it look dead.
+	pulse  *sql.DB
 	engine engine
 	now    clock
 	// process is this process's id at the database, lease how long it is taken for alive after it last said so.
@@ -139,7 +142,11 @@ func (s *SQL) rows(ctx context.Context, on querier, scan func(*sql.Rows) error, 
 
 // inTx runs f in one transaction.
 func (s *SQL) inTx(ctx context.Context, f func(tx *sql.Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
+	return inTxOf(ctx, s.write, f)
+}
+
+func inTxOf(ctx context.Context, db *sql.DB, f func(tx *sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -163,7 +170,7 @@ func (s *SQL) scrub(ctx context.Context) error {
 // Ping implements [Store].
 func (s *SQL) Ping(ctx context.Context) error {
 	// Beginning to write shows a full or read-only disk no worse than a lost database.
-	return s.inTx(ctx, func(tx *sql.Tx) error {
+	return inTxOf(ctx, s.pulse, func(tx *sql.Tx) error {
 		var one int
 		return tx.QueryRowContext(ctx, "SELECT 1").Scan(&one)
 	})
@@ -177,6 +184,9 @@ func (s *SQL) Close() error {
 	errs := []error{err}
 	if s.read != s.write {
 		errs = append(errs, s.read.Close()) // first, so that the last connection is the writer's and carries SQLite's log over
+	}
+	if s.pulse != s.write {
+		errs = append(errs, s.pulse.Close())
 	}
 	errs = append(errs, s.write.Close(), s.engine.close())
 	return errors.Join(errs...)

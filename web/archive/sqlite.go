@@ -50,7 +50,7 @@ func OpenSQLite(ctx context.Context, path string) (*SQL, error) {
 	}
 	read.SetMaxOpenConns(readers)
 	// write has one connection: SQLite has one writer, and waiting here is fair, where waiting for the file's lock is not.
-	s := &SQL{write: write, read: read, engine: sqliteEngine{held}}
+	s := &SQL{write: write, read: read, pulse: write, engine: sqliteEngine{held}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the archive %s: %w", path, err), s.Close())
 	}
