@@ -50,7 +50,7 @@ func (r RunPage) atMost() float64 {
 // wholeSeconds words a time that is left, as the script does when it counts down: finer would pretend to know.
 func (p Page) wholeSeconds(ms float64) string {
 	if s := max(math.Ceil(ms/1000), 1); s < 60 {
-		return p.T("unit.s", "n", strconv.Itoa(int(s)))
+		return p.T("unit.seconds", "n", strconv.Itoa(int(s)))
 	}
 	return p.Duration(math.Ceil(ms/1000) * 1000)
 }

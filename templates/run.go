@@ -160,8 +160,12 @@ func (r RunPage) counted() (done, total int) {
 	return done, max(len(r.Report.Plan.Checks), done)
 }
 
+// percent is how far the run is, as its bar has it: in checks, or in the time of a watch.
 func (r RunPage) percent() int {
 	done, total := r.counted()
+	if p, ok := r.timed(); ok {
+		done, total = p.Done, p.Total
+	}
 	if total == 0 {
 		return 0
 	}

@@ -79,16 +79,18 @@ function rescale() {
   }
 }
 
-// How long it takes at most is counted down between events, which may be far apart where nothing answers.
+// How long it still takes is counted down between events, which may be far apart where nothing answers or the link is lost.
 setInterval(() => {
   const left = document.getElementById("progress-left");
   if (!left || over) return;
   left.since ??= performance.now();
   const passed = performance.now() - left.since;
-  if (Number(left.dataset.elapsed) + passed < Number(left.dataset.quick)) return;
+  if (left.dataset.quick && Number(left.dataset.elapsed) + passed < Number(left.dataset.quick)) return;
   const seconds = Math.max(1, Math.ceil((Number(left.dataset.left) - passed) / 1000));
+  const minutes = Math.floor(seconds / 60);
   const duration = seconds < 60 ? left.dataset.s.replace("{n}", seconds)
-    : left.dataset.min.replace("{min}", Math.floor(seconds / 60)).replace("{s}", seconds % 60);
+    : minutes >= 120 ? left.dataset.h.replace("{h}", Math.floor(minutes / 60)).replace("{min}", minutes % 60)
+    : left.dataset.min.replace("{min}", minutes).replace("{s}", seconds % 60);
   left.textContent = left.dataset.words.replace("{duration}", duration);
 }, 1000);
 
