@@ -155,7 +155,7 @@ func TestFilesAreSmall(t *testing.T) {
 			total += len(read(t, name))
 		}
 	}
-	if limit := 110 << 10; total > limit {
+	if limit := 120 << 10; total > limit {
 		t.Errorf("%d bytes in all, %d are allowed", total, limit)
 	}
 }

@@ -128,7 +128,7 @@ func (w *writer) fact(args diag.Args) func(string) string {
 		case "field":
 			return w.word("field."+value, value)
 		}
-		return value
+		return inSeconds(value)
 	}
 }
 
@@ -162,7 +162,15 @@ func (w *writer) note(n diag.Note) string {
 		w.missing(n.Key + ": no such text")
 		return n.Key
 	}
-	return w.expand(n.Key, e.text, w.fact(n.Args))
+	fact := w.fact(n.Args)
+	return w.expand(n.Key, e.text, func(name string) string {
+		// Only sentences: in the commands of a fix such a number has to stay as programs read it.
+		value := fact(name)
+		if name == "length" || strings.HasPrefix(n.Key, "step.msg.size.") {
+			return groupThousands(value)
+		}
+		return value
+	})
 }
 
 func (w *writer) expand(key string, t template, fact func(string) string) string {

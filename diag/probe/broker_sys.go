@@ -78,9 +78,10 @@ var brokerSysLater = diag.Probe{
 }
 
 func sysResult(o *diag.BrokerHealth) diag.Result {
-	args := []string{"product", o.Product, "version", o.Release, "count", strconv.Itoa(len(o.Figures))}
+	release := strings.TrimPrefix(strings.TrimSpace(strings.TrimPrefix(o.Release, o.Product)), "version ") // "mosquitto version 2.0.11"
+	args := []string{"product", o.Product, "version", release, "count", strconv.Itoa(len(o.Figures))}
 	if o.Uptime > 0 {
-		args = append(args, "duration", (o.Uptime / time.Second * time.Second).String())
+		args = append(args, "duration", diag.FormatSpan(o.Uptime))
 	}
 	switch {
 	case o.Outcome != diag.OutcomeOK: // most brokers keep this from clients, as they should

@@ -145,9 +145,9 @@ func brokerRestarted(v *diag.View) diag.Verdict {
 	case !ok || s.Seen.Uptime <= 0:
 		return diag.Open()
 	case s.Seen.Uptime >= freshUptime:
-		return diag.Excluded(diag.N("because.up_for_long", "duration", s.Seen.Uptime.Round(time.Minute).String()))
+		return diag.Excluded(diag.N("because.up_for_long", "duration", diag.FormatSpan(s.Seen.Uptime)))
 	}
 	f := healthFinding(s)
-	f.Args["duration"] = s.Seen.Uptime.Round(time.Second).String()
+	f.Args["duration"] = diag.FormatSpan(s.Seen.Uptime)
 	return diag.Holds(f)
 }
