@@ -2,6 +2,7 @@ package diag
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -42,6 +43,7 @@ const (
 	EvBurstPayload    EvidenceKey = "burst.payload"
 	EvBurstWitness    EvidenceKey = "burst.witness"
 	EvBurstOfLost     EvidenceKey = "burst.of_lost"
+	EvBurstBusy       EvidenceKey = "burst.busy"
 	EvCopies          EvidenceKey = "msg.copies"
 	EvFastest         EvidenceKey = "msg.fastest"
 	EvSlowest         EvidenceKey = "msg.slowest"
@@ -135,6 +137,8 @@ type BurstRun struct {
 	AckMedian time.Duration `json:"ack_median,omitempty"` // PUBLISH to the last acknowledgement
 	Sending   time.Duration `json:"sending"`              // first to last PUBLISH
 	Took      time.Duration `json:"took"`                 // first PUBLISH to last first copy
+	// Busy is how much of the time our own process did not come to run: it may be part of any of the times above.
+	Busy time.Duration `json:"busy,omitempty"`
 	// PublisherPing and SubscriberPing are medians while messages were under way; 0: not measured.
 	PublisherPing  time.Duration `json:"publisher_ping,omitempty"`
 	SubscriberPing time.Duration `json:"subscriber_ping,omitempty"`
@@ -201,6 +205,29 @@ func (b *BurstRun) Faulty() bool {
 // Unacknowledged tells a burst of which the broker acknowledged nothing at all, as one does that has no answer for QoS 2.
 func (b *BurstRun) Unacknowledged() bool {
 	return b.QoS > 0 && b.Sent > 0 && b.Acked == 0 && b.Refused == 0 && b.End == nil
+}
+
+// UnderWay is how many messages came at most within a time. With a round trip's, no more come than the broker leaves
+// unacknowledged at once, however late any of them is read: what is still to come follows an acknowledgement of ours. 0: not known.
+func (b *BurstRun) UnderWay(within time.Duration) int {
+	if b.Sent > MaxRaster {
+		return 0 // the raster is thinned out
+	}
+	at := slices.DeleteFunc(slices.Clone(b.Raster.Arrived), func(ms float32) bool { return ms < 0 })
+	slices.Sort(at)
+	most, first := 0, 0
+	for i := range at {
+		for time.Duration(float64(at[i]-at[first])*float64(time.Millisecond)) >= within && first < i {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	return most
+}
+
+// OffPace tells that messages which were to be sent at a rate went clearly slower: then they say nothing about that rate.
+func (b *BurstRun) OffPace() bool {
+	return b.Rate > 0 && b.Sent > 1 && b.Sending.Seconds() > 1.25*float64(b.Sent-1)/b.Rate
 }
 
 // PerSecond is how many messages arrived per second; 0: not known.
@@ -279,11 +306,17 @@ func (b *BurstRun) Facts() []Evidence {
 	f.list(EvBurstTried, tried)
 	f.count(EvBurstWindow, b.Window)
 	f.unit(EvBurstPayload, strconv.Itoa(b.PayloadBytes), "bytes")
+	if b.Busy >= notedBusy {
+		f.ms(EvBurstBusy, b.Busy)
+	}
 	f.ms(EvPublisherPing, b.PublisherPing)
 	f.ms(EvSubscriberPing, b.SubscriberPing)
 	f.add(EvTopic, b.Topic)
 	return f.items
 }
+
+// notedBusy is below what anybody would ask about.
+const notedBusy = 50 * time.Millisecond
 
 // count adds what is above 0.
 func (f *facts) count(key EvidenceKey, n int) {

@@ -58,7 +58,7 @@ type ClientPair struct {
 	PublisherPing  time.Duration `json:"publisher_ping"`
 	SubscriberPing time.Duration `json:"subscriber_ping"`
 	// Lone messages were sent one at a time, each after the one before had arrived: with no queue before them, they show what
-	// path and broker need. Sorted; those that did not come are missing.
+	// path and broker need, without what our own process did not run. Sorted; those that did not come are missing.
 	LoneCount int             `json:"lone_count"`
 	LoneBytes int             `json:"lone_bytes"` // of each payload
 	Lone      []time.Duration `json:"lone,omitempty"`

@@ -16,20 +16,8 @@ import (
 // that ends before; or when the returned function is called. On a machine that is not overloaded that is d, like
 // [context.WithTimeout]. It has no deadline of its own that could be told beforehand: Deadline tells the parent's.
 func WithTimeout(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	c := &wait{Context: parent, done: make(chan struct{}), began: time.Now()}
-	c.budget = newBudget(d)
-	if err := parent.Err(); err != nil {
-		c.end(err)
-		return c, func() {}
-	}
-	c.mu.Lock()
-	c.timer = time.AfterFunc(c.budget.next(), c.tick)
-	c.mu.Unlock()
-	unwatch := context.AfterFunc(parent, func() { c.end(parent.Err()) })
-	return c, func() {
-		unwatch()
-		c.end(context.Canceled)
-	}
+	c := newWait(parent, d)
+	return c, c.start()
 }
 
 // wait is a context. Its done channel is its own, so that contexts made from it take its error and not the parent's.
@@ -40,9 +28,32 @@ type wait struct {
 	done   chan struct{}
 	err    error
 	timer  *time.Timer
-	began  time.Time // of the running slice
+	length time.Duration // of the whole wait
+	began  time.Time     // of the running slice
+	heard  time.Time     // since then it starts over; zero: nothing was heard in the running slice
 	budget budget
 	after  map[*func()]struct{}
+}
+
+func newWait(parent context.Context, d time.Duration) *wait {
+	return &wait{Context: parent, done: make(chan struct{}), length: d}
+}
+
+// start lets the time run; the returned function ends it.
+func (c *wait) start() context.CancelFunc {
+	if err := c.Context.Err(); err != nil {
+		c.end(err)
+		return func() {}
+	}
+	c.mu.Lock()
+	c.began, c.budget = time.Now(), newBudget(c.length)
+	c.timer = time.AfterFunc(c.budget.next(), c.tick)
+	c.mu.Unlock()
+	unwatch := context.AfterFunc(c.Context, func() { c.end(c.Context.Err()) })
+	return func() {
+		unwatch()
+		c.end(context.Canceled)
+	}
 }
 
 func (c *wait) Done() <-chan struct{} { return c.done }
@@ -81,6 +92,9 @@ func (c *wait) tick() {
 		return
 	}
 	now := time.Now()
+	if !c.heard.IsZero() { // from there on it is a new wait, and the rest of this slice one of its own
+		c.began, c.budget, c.heard = c.heard, newBudget(c.length), time.Time{}
+	}
 	over := c.budget.spend(now.Sub(c.began))
 	if !over {
 		c.began = now

@@ -54,6 +54,7 @@ type burst struct {
 	o     *diag.BurstRun
 	begun time.Time
 	quiet time.Duration // without anything new for so long, nothing more is awaited
+	renew func()        // starts silence over once it has ended; mu is held
 
 	dropped int // by our own queue, before
 
@@ -67,6 +68,8 @@ type burst struct {
 	copies   []uint8 // saturating
 	seen     []bool  // by the publisher; nil: it does not subscribe
 	last     time.Time
+	silence  context.Context // ends once nothing was sent, acknowledged or received for quiet
+	heard    func()          // lets silence begin again
 	received int
 	highest  int // number that has come
 	news     chan struct{}
@@ -93,13 +96,16 @@ func (p *pair) burst(ctx context.Context, env *diag.Env, spec burstSpec) *diag.B
 	b.sent, b.acked, b.arrived = make([]int32, spec.count), make([]int32, spec.count), make([]int32, spec.count)
 	b.copies = make([]uint8, spec.count)
 	b.dropped = p.sub.Dropped()
-	ctx, cancel := context.WithTimeout(ctx, spec.bound())
+	ctx, cancel := patience.WithTimeout(ctx, spec.bound())
 	defer cancel()
 	unwatch := func() {}
 	if spec.witness {
 		unwatch = b.watch(ctx, env)
 	}
+	b.renew = func() { b.silence, b.heard, _ = patience.WithQuiet(ctx, b.quiet) } // it ends by itself, or with ctx
+	lag := patience.Watch()
 	b.begun = time.Now()
+	b.renew()
 	b.last = b.begun
 	p.listen(b.take)
 	var beside sync.WaitGroup
@@ -110,6 +116,7 @@ func (p *pair) burst(ctx context.Context, env *diag.Env, spec burstSpec) *diag.B
 	b.send(ctx, env)
 	b.awaitRest(ctx, env)
 	b.askPublisher(ctx, env)
+	b.o.Busy = lag.Stop()
 	b.settle(ctx, env)
 	stop()
 	beside.Wait()
@@ -207,7 +214,7 @@ func (b *burst) take(m mqttwire.Received) {
 		return
 	}
 	at := max(1, int32(m.At.Sub(b.begun)/time.Microsecond)+1)
-	b.last = time.Now()
+	b.stir()
 	if b.o.Delivered < 0 || int(m.QoS) < b.o.Delivered {
 		b.o.Delivered = int(m.QoS)
 	}
@@ -235,6 +242,21 @@ func (b *burst) take(m mqttwire.Received) {
 		b.o.Loop = b.o.Loop || b.o.Extra > 3*b.spec.count+extraSlack
 	}
 	b.tell()
+}
+
+// stir notes that something was sent, acknowledged or received. mu is held.
+func (b *burst) stir() {
+	b.last = time.Now()
+	if b.heard(); b.silence.Err() != nil {
+		b.renew()
+	}
+}
+
+// hush is the running silence.
+func (b *burst) hush() context.Context {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.silence
 }
 
 // tell wakes who waits for something new.
@@ -276,14 +298,17 @@ func (b *burst) send(ctx context.Context, env *diag.Env) {
 	}
 	defer acks.Wait()
 	defer close(flights)
-	missed := 0
+	missed, due := 0, b.begun
 	for number := range b.spec.count {
 		if b.spec.within > 0 && time.Since(b.begun) > b.spec.within {
 			b.o.Count = number
 			return
 		}
-		if b.spec.pace == diag.PaceAtARate && !pauseFor(ctx, time.Until(b.begun.Add(time.Duration(float64(number)/b.spec.rate*float64(time.Second))))) {
-			return
+		if b.spec.pace == diag.PaceAtARate {
+			if !pauseFor(ctx, time.Until(due)) {
+				return
+			}
+			due = b.after(due)
 		}
 		if b.spec.qos > 0 && !b.slot(ctx, slots) {
 			return
@@ -301,7 +326,7 @@ func (b *burst) send(ctx context.Context, env *diag.Env) {
 		}
 		b.mu.Lock()
 		b.o.Sent++
-		b.last = time.Now()
+		b.stir()
 		b.mu.Unlock()
 		if b.spec.qos > 0 {
 			flights <- inFlight{number, pending} // there is room: the slots bound it
@@ -314,36 +339,37 @@ func (b *burst) send(ctx context.Context, env *diag.Env) {
 	}
 }
 
+// after is when the message behind one that was due is to be sent: no sooner than the rate allows, also behind one that was
+// sent late, since making up for it would be the very burst that the rate is to avoid.
+func (b *burst) after(due time.Time) time.Time {
+	every := time.Duration(float64(time.Second) / b.spec.rate)
+	if now := time.Now(); now.Sub(due) > every/4 {
+		due = now
+	}
+	return due.Add(every)
+}
+
 // slot waits until another message may be unacknowledged.
 func (b *burst) slot(ctx context.Context, slots chan struct{}) bool {
 	for {
-		timer := time.NewTimer(b.quiet)
+		silence := b.hush()
 		select {
 		case slots <- struct{}{}:
-			timer.Stop()
 			return true
-		case <-timer.C:
-			if b.idle() >= b.quiet {
-				b.mu.Lock()
-				b.o.Stalled = true
-				b.mu.Unlock()
-				return false
-			}
 		case <-b.pair.pub.Done():
-			timer.Stop()
 			return false
-		case <-ctx.Done():
-			timer.Stop()
+		case <-silence.Done():
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		if b.hush() == silence { // nothing has come since
+			b.mu.Lock()
+			b.o.Stalled = true
+			b.mu.Unlock()
 			return false
 		}
 	}
-}
-
-// idle is for how long nothing was sent, acknowledged or received.
-func (b *burst) idle() time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return time.Since(b.last)
 }
 
 // acknowledge takes the acknowledgements in the order of sending; the order of their coming does not matter, since each is
@@ -360,7 +386,7 @@ func (b *burst) acknowledge(ctx context.Context, flights <-chan inFlight, slots 
 		if n := len(result.Acks); n > 0 {
 			at = max(1, int32(result.Acks[n-1].At.Sub(b.begun)/time.Microsecond)+1)
 		}
-		b.last = time.Now()
+		b.stir()
 		if result.Code >= 0x80 {
 			b.acked[f.number] = -1
 			if b.o.Refused++; b.o.Refused == 1 {
@@ -378,11 +404,9 @@ func (b *burst) acknowledge(ctx context.Context, flights <-chan inFlight, slots 
 // awaitAck gives up once nothing at all has happened for a while.
 func (b *burst) awaitAck(ctx context.Context, f inFlight) (mqttwire.PublishResult, *mqttwire.Failure) {
 	for {
-		wait := max(time.Millisecond, b.quiet-b.idle())
-		bounded, cancel := context.WithTimeout(ctx, wait)
-		result, failure := f.pending.Wait(bounded)
-		cancel()
-		if failure == nil || failure.Kind != mqttwire.FailNoAnswer || ctx.Err() != nil || b.idle() >= b.quiet {
+		silence := b.hush()
+		result, failure := f.pending.Wait(silence)
+		if failure == nil || failure.Kind != mqttwire.FailNoAnswer || ctx.Err() != nil || b.hush() == silence {
 			return result, failure
 		}
 	}
@@ -390,8 +414,8 @@ func (b *burst) awaitAck(ctx context.Context, f inFlight) (mqttwire.PublishResul
 
 // arrival waits for one message.
 func (b *burst) arrival(ctx context.Context, number int) bool {
-	timer := time.NewTimer(b.quiet)
-	defer timer.Stop()
+	waiting, cancel := patience.WithTimeout(ctx, b.quiet)
+	defer cancel()
 	for {
 		b.mu.Lock()
 		came := b.arrived[number] != 0
@@ -401,11 +425,9 @@ func (b *burst) arrival(ctx context.Context, number int) bool {
 		}
 		select {
 		case <-b.news:
-		case <-timer.C:
+		case <-waiting.Done():
 			return false
 		case <-b.pair.sub.Done():
-			return false
-		case <-ctx.Done():
 			return false
 		}
 	}
@@ -419,31 +441,31 @@ func (b *burst) awaitRest(ctx context.Context, env *diag.Env) {
 		b.mu.Lock()
 		missing, loop := b.o.Sent-b.o.Refused-b.received, b.o.Loop
 		b.mu.Unlock()
-		idle := b.idle()
+		silence := b.hush()
+		quiet := silence.Err() != nil
 		switch {
 		case missing <= 0 || loop || ended(b.pair.sub):
 			return
 		case ctx.Err() != nil:
 			b.o.Pending = missing
 			return
-		case idle >= b.quiet && behindTimes < 3 && b.behind(ctx, env):
+		case quiet && behindTimes < 3 && b.behind(ctx, env):
 			behindTimes++
 			b.mu.Lock()
-			b.last = time.Now()
+			b.stir()
 			b.mu.Unlock()
 			continue
-		case idle >= b.quiet:
-			b.o.Waited = idle
+		case quiet:
+			b.mu.Lock()
+			b.o.Waited = time.Since(b.last)
+			b.mu.Unlock()
 			return
 		}
-		timer := time.NewTimer(b.quiet - idle)
 		select {
 		case <-b.news:
-		case <-timer.C:
+		case <-silence.Done():
 		case <-b.pair.sub.Done():
-		case <-ctx.Done():
 		}
-		timer.Stop()
 	}
 }
 
@@ -461,12 +483,11 @@ func (b *burst) settle(ctx context.Context, env *diag.Env) {
 	if env.Options.Symptom == diag.SymptomDuplicate {
 		wait = max(wait, time.Second)
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
+	settling, cancel := patience.WithTimeout(ctx, wait)
+	defer cancel()
 	select {
-	case <-timer.C:
+	case <-settling.Done():
 	case <-b.pair.sub.Done():
-	case <-ctx.Done():
 	}
 }
 

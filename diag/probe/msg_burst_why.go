@@ -18,6 +18,7 @@ var pacedRates = []struct {
 }{{50, 100}, {10, 30}, {2, 10}}
 
 const (
+	paceAgain   = 2 // times that a rate is tried again where this machine did not keep it
 	stepsWithin = 8 * time.Second
 	// smallWindow is below what brokers and client libraries have by default (HiveMQ and RabbitMQ 10, mosquitto 20).
 	smallWindow = 10
@@ -52,7 +53,7 @@ func faultTwice(v *diag.View) (*diag.BurstRun, bool) {
 // held tells whether messages waited long before they were delivered, or before the window let them be sent.
 func held(v *diag.View) (*diag.BurstRun, bool) {
 	for _, s := range diag.SeenBy[*diag.BurstRun](v, checkBurst) {
-		if b := s.Seen; b.Window > 0 && b.Whole() && (b.Head > time.Second || b.Window < smallWindow && b.Sending > time.Second) {
+		if b := s.Seen; b.Window > 0 && b.Whole() && (b.Head-b.Busy > time.Second || b.Window < smallWindow && b.Sending > time.Second) {
 			return b, true
 		}
 	}
@@ -112,18 +113,27 @@ var msgBurstPaced = diag.Probe{
 		b, _ := faultTwice(env.View)
 		var result diag.Result
 		var tried []float64
-		sent := 0
-		for _, paced := range pacedRates {
+		sent, repeated := 0, 0
+		for i := 0; i < len(pacedRates); {
+			paced := pacedRates[i]
 			result = runBurst(ctx, env, burstSpec{count: paced.count, qos: b.QoS, payload: b.PayloadBytes, pace: diag.PaceAtARate, rate: paced.rate})
 			o, ok := result.Observation.(*diag.BurstRun)
 			if !ok {
 				break
 			}
 			o.Tried, o.SentBefore = tried, sent
-			if !o.Faulty() || ctx.Err() != nil {
-				break
+			sent += o.Sent
+			switch {
+			case ctx.Err() != nil, !o.Faulty() && !o.OffPace():
+				return result
+			case o.Faulty():
+				tried = append(tried, paced.rate)
+				i++
+			case repeated < paceAgain && o.Busy > o.Sending/10: // this machine was too busy for the rate, and may not be now
+				repeated++
+			default: // a rate that was not reached is none that passes
+				i++
 			}
-			tried, sent = append(tried, paced.rate), sent+o.Sent
 		}
 		return result
 	},

@@ -358,7 +358,7 @@ func medianPing(ctx context.Context, env *diag.Env, s mqttwire.Session, times in
 	return diag.Percentile(all, 50)
 }
 
-// one sends a message and awaits it. What keeps it from being sent is noted in o.
+// one sends a message and awaits it. Time in which this process did not run is none that the message took. What keeps it from being sent is noted in o.
 func (p *pair) one(ctx context.Context, env *diag.Env, o *diag.ClientPair, wait time.Duration) (took time.Duration, arrived bool) {
 	marker := newMarker(env.RunID)
 	o.LoneBytes = len(marker)
@@ -372,6 +372,8 @@ func (p *pair) one(ctx context.Context, env *diag.Env, o *diag.ClientPair, wait 
 		}
 	})
 	defer p.listen(nil)
+	lag := patience.Watch()
+	defer lag.Stop()
 	begun := time.Now()
 	bounded, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
@@ -388,14 +390,13 @@ func (p *pair) one(ctx context.Context, env *diag.Env, o *diag.ClientPair, wait 
 		o.Failed, o.Outcome, o.Code, o.Reason = diag.SidePublisher, diag.OutcomeRefused, int(acked.Code), acked.Reason
 		return 0, false
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
+	waiting, cancel := patience.WithTimeout(ctx, wait)
+	defer cancel()
 	select {
 	case at := <-came:
-		return max(0, at.Sub(begun)), true
-	case <-timer.C:
+		return max(0, at.Sub(begun)-lag.Total()), true
+	case <-waiting.Done():
 	case <-p.sub.Done():
-	case <-ctx.Done():
 	}
 	return 0, false
 }

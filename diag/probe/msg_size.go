@@ -340,7 +340,7 @@ func (t *sizeMessage) send(ctx context.Context, large, small string, grace time.
 		return diag.SizeStuck
 	}
 	if alone { // acknowledgements come in the order of the messages ([MQTT-4.6.0-2]), so its own is due
-		bounded, cancel := context.WithTimeout(ctx, time.Second)
+		bounded, cancel := patience.WithTimeout(ctx, time.Second)
 		defer cancel()
 		ctx = bounded
 	}
@@ -367,7 +367,7 @@ func (t *sizeMessage) send(ctx context.Context, large, small string, grace time.
 
 // await waits for the large message, or the small one behind it.
 func (t *sizeMessage) await(ctx context.Context, head, small string, grace time.Duration) (came, alone bool) {
-	var patience <-chan time.Time
+	waiting := ctx
 	for {
 		select {
 		case m, open := <-t.session.Messages():
@@ -378,12 +378,12 @@ func (t *sizeMessage) await(ctx context.Context, head, small string, grace time.
 				return true, alone
 			case string(m.Payload) == small && grace == 0:
 				return false, true
-			case string(m.Payload) == small:
-				alone, patience = true, time.After(grace)
+			case string(m.Payload) == small && !alone:
+				late, cancel := patience.WithTimeout(ctx, grace)
+				defer cancel()
+				alone, waiting = true, late
 			}
-		case <-patience:
-			return false, alone
-		case <-ctx.Done():
+		case <-waiting.Done():
 			return false, alone
 		}
 	}

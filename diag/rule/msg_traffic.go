@@ -331,7 +331,13 @@ func narrowed(t traffic, b *diag.BurstRun) (window int, ok bool) {
 	}
 	ratio := b.PerSecond() / t.steps.Seen.PerSecond()
 	window = max(1, int(ratio+0.5))
-	return window, window < smallWindow
+	if seen := b.UnderWay(t.path() * 9 / 10); seen > 0 { // what came at once tells it better: rates depend on this machine, too
+		if explained := time.Duration(b.Received/seen+1) * t.path(); b.Took > 4*explained { // no, it is something else that takes the time
+			return 0, false
+		}
+		window = seen
+	}
+	return window, window < smallWindow && ratio < 2*smallWindow
 }
 
 // messagesLost tells what a loss means by its QoS, by whether it came twice, and by what passed.
@@ -479,7 +485,8 @@ func slowMessages(v *diag.View) diag.Verdict {
 	}
 	for _, s := range t.bursts {
 		b := s.Seen
-		if b.Faulty() || b.Received < min(b.Sent, 20) || headMessages*b.PayloadBytes > headBytes || b.Head <= diag.SlowDelivery(max(t.path(), t.pair.Median())) {
+		if b.Faulty() || b.Received < min(b.Sent, 20) || b.Extra > b.Received || // copies take the time
+			headMessages*b.PayloadBytes > headBytes || b.Head-b.Busy <= diag.SlowDelivery(max(t.path(), t.pair.Median())) {
 			continue
 		}
 		f := burstFinding(s)
@@ -504,7 +511,7 @@ func slowMessages(v *diag.View) diag.Verdict {
 func acknowledgedLate(t traffic) (diag.Finding, bool) {
 	s, ok := first(t.bursts, func(b *diag.BurstRun) bool {
 		return b.QoS > 0 && !b.Faulty() && b.Acked == b.Sent && headMessages*b.PayloadBytes <= headBytes &&
-			b.AckMedian > diag.SlowDelivery(max(t.path(), t.pair.PublisherPing))
+			b.AckMedian-b.Busy > diag.SlowDelivery(max(t.path(), t.pair.PublisherPing))
 	})
 	if !ok {
 		return diag.Finding{}, false
