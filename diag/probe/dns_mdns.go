@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/patience"
 )
 
 // mdnsGroup is where multicast DNS is asked (RFC 6762 3), and mdnsWait how long responders may take: 120 ms by design
@@ -42,9 +43,11 @@ func askMDNS(ctx context.Context, env *diag.Env, name string) *diag.DNSAnswer {
 		}
 	}
 	o := &diag.DNSAnswer{Name: name, Resolver: "mdns", Outcome: diag.OutcomeSilent}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	ctx, cancel := patience.WithTimeout(ctx, mdnsWait)
+	defer cancel()
+	giveUp := func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }
+	stop := context.AfterFunc(ctx, giveUp)
 	defer stop()
-	_ = conn.SetReadDeadline(begun.Add(mdnsWait))
 	buf := make([]byte, 9000) // RFC 6762 17
 	for range 2 * maxStray {
 		n, _, err := conn.ReadFrom(buf)
@@ -56,7 +59,8 @@ func askMDNS(ctx context.Context, env *diag.Env, name string) *diag.DNSAnswer {
 			break
 		}
 		if len(o.Addresses()) > 0 { // the other family comes beside it or not at all
-			_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			late, _ := patience.WithTimeout(ctx, 100*time.Millisecond) // it ends with ctx, if not before
+			defer context.AfterFunc(late, giveUp)()
 		}
 	}
 	o.Took = time.Since(begun)

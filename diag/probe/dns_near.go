@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/patience"
 )
 
 // maxNear bounds how many near names are looked up.
@@ -28,7 +29,7 @@ var dnsNear = diag.Probe{
 		return diag.Skip(diag.N("skip.not_the_question"))
 	},
 	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
-		ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+		ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 		defer cancel()
 		server := ""
 		for _, s := range diag.SeenBy[*diag.Resolution](env.View, checkResolve) {

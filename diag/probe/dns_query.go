@@ -15,6 +15,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/errno"
+	"mqttdoctor/diag/patience"
 )
 
 // Bounds of DNS exchanges.
@@ -70,7 +71,8 @@ func askFamilies(ctx context.Context, dial diag.DialFunc, server, name string) *
 		asking.Go(func() {
 			replies[i], errs[i] = queryOnce(patient, dial, server, name, kind)
 			if replies[i] != nil && len(replies[i].Answer) > 0 {
-				time.AfterFunc(otherFamily, cancel)
+				late, _ := patience.WithTimeout(patient, otherFamily) // it ends with patient, if not before
+				context.AfterFunc(late, cancel)
 			}
 		})
 	}
@@ -208,21 +210,18 @@ func queryOver(ctx context.Context, dial diag.DialFunc, network, server string, 
 		if err := conn.WriteMsg(query); err != nil {
 			return nil, err
 		}
-		patience := time.Now().Add(retransmitAfter)
-		if deadline, ok := ctx.Deadline(); ok && (network == "tcp" || deadline.Before(patience)) {
-			patience = deadline
+		lift := func() {}
+		if network == "udp" {
+			lift = waitAtMost(ctx, raw, retransmitAfter)
 		}
-		_ = raw.SetReadDeadline(patience)
 		reply, err := readReply(conn, query)
+		lift()
 		switch {
 		case err == nil:
 			return reply, nil
 		case ctx.Err() != nil:
 			return nil, fmt.Errorf("no answer from %s: %w", server, ctx.Err())
 		case outcomeOf(err) == diag.OutcomeSilent && network == "udp":
-			if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-				return nil, fmt.Errorf("no answer from %s: %w", server, err)
-			}
 			query.Extra = nil // lost, perhaps: once more, without EDNS, which firewalls drop and the resolvers of clients leave out
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/patience"
 )
 
 // dnsResolve finds the addresses to dial, as a client on this machine would: a literal as it is, the hosts file, then the
@@ -27,8 +28,6 @@ func runResolve(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result 
 		return diag.Passed(o, diag.N("step.dns.resolve.literal", "address", addr.String()))
 	}
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
-	defer cancel()
 	o.HostsAddresses = hostsLookup(hostsPath(env), name)
 	if len(o.HostsAddresses) == 0 && (name == "localhost" || strings.HasSuffix(name, ".localhost")) { // RFC 6761 6.3
 		o.HostsAddresses = []string{"127.0.0.1", "::1"}
@@ -76,9 +75,11 @@ func runResolve(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result 
 // lookUp asks the resolvers. One that is silent is not waited for longer than a share of the time before the next is asked
 // too; a name that does not exist, or has no address, is an answer.
 func lookUp(ctx context.Context, env *diag.Env, o *diag.Resolution) {
-	system := readSystemDNS(env)
+	system, left := readSystemDNS(env), env.Options.Timeout
 	if len(system.servers) == 0 {
-		lookUpBySystem(ctx, o)
+		bounded, cancel := patience.WithTimeout(ctx, left)
+		lookUpBySystem(bounded, o)
+		cancel()
 	}
 	if strings.HasSuffix(o.Name, ".local") && len(o.Addresses) == 0 {
 		if a := askMDNS(ctx, env, o.Name); a != nil {
@@ -94,7 +95,7 @@ func lookUp(ctx context.Context, env *diag.Env, o *diag.Resolution) {
 		if name != o.Name {
 			o.Searched = append(o.Searched, name)
 		}
-		ask(ctx, env.DialResolver, system.servers, name, true, "dns", o)
+		left = ask(ctx, env.DialResolver, system.servers, name, true, "dns", o, left)
 		if len(o.Addresses) > 0 {
 			return
 		}
@@ -103,9 +104,7 @@ func lookUp(ctx context.Context, env *diag.Env, o *diag.Resolution) {
 		}
 	}
 	if len(o.Addresses) == 0 && len(env.Options.Resolvers) > 0 {
-		further, cancel := context.WithTimeout(context.WithoutCancel(ctx), env.Options.Timeout/2)
-		defer cancel()
-		ask(further, env.Dial, env.Options.Resolvers, o.Name, false, "further", o)
+		ask(ctx, env.Dial, env.Options.Resolvers, o.Name, false, "further", o, env.Options.Timeout/2)
 	}
 }
 
@@ -113,14 +112,15 @@ func answered(o *diag.Resolution) bool {
 	return len(o.Answers) > 0 && o.Answers[len(o.Answers)-1].RCode != ""
 }
 
-// ask goes through servers until one gives a verdict on the name. SERVFAIL and REFUSED say nothing of it.
-func ask(ctx context.Context, dial diag.DialFunc, servers []string, name string, configured bool, source string, o *diag.Resolution) {
-	deadline, _ := ctx.Deadline()
+// ask goes through servers until one gives a verdict on the name. SERVFAIL and REFUSED say nothing of it. It takes no longer than
+// left, and returns what remains of that.
+func ask(ctx context.Context, dial diag.DialFunc, servers []string, name string, configured bool, source string, o *diag.Resolution, left time.Duration) time.Duration {
 	for i, server := range servers {
-		share := time.Until(deadline) / time.Duration(len(servers)-i)
-		one, cancel := context.WithTimeout(ctx, share)
+		share := left / time.Duration(len(servers)-i)
+		one, cancel := patience.WithTimeout(ctx, share)
 		a := askResolver(one, dial, server, name)
 		cancel()
+		left -= min(a.Took, share)
 		a.Configured = configured
 		o.Answers = append(o.Answers, a)
 		if addresses := a.Addresses(); len(addresses) > 0 {
@@ -129,12 +129,13 @@ func ask(ctx context.Context, dial diag.DialFunc, servers []string, name string,
 				o.Through = server
 			}
 			setAddresses(o, addresses)
-			return
+			break
 		}
 		if a.RCode == "NXDOMAIN" || a.RCode == "NOERROR" || ctx.Err() != nil {
-			return
+			break
 		}
 	}
+	return left
 }
 
 // lookUpBySystem is for systems whose resolvers cannot be read, such as Windows: their own library is asked.
@@ -186,7 +187,7 @@ var dnsCompare = diag.Probe{
 		return out
 	},
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
-		ctx, cancel := context.WithTimeout(ctx, env.Options.Timeout)
+		ctx, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 		defer cancel()
 		o := askResolver(ctx, env.Dial, s.Name, env.Target.Host)
 		args := []string{"resolver", s.Name, "name", env.Target.Host, "addresses", strings.Join(o.Addresses(), ", "),

@@ -331,13 +331,21 @@ func narrowed(t traffic, b *diag.BurstRun) (window int, ok bool) {
 	}
 	ratio := b.PerSecond() / t.steps.Seen.PerSecond()
 	window = max(1, int(ratio+0.5))
-	if seen := b.UnderWay(t.path() * 9 / 10); seen > 0 { // what came at once tells it better: rates depend on this machine, too
+	if seen := b.UnderWay(t.trip() * 8 / 10); seen > 0 { // what came at once tells it better: rates depend on this machine, too
 		if explained := time.Duration(b.Received/seen+1) * t.path(); b.Took > 4*explained { // no, it is something else that takes the time
 			return 0, false
 		}
 		window = seen
 	}
 	return window, window < smallWindow && ratio < 2*smallWindow
+}
+
+// trip is the shortest time that anything took from one client to the other: what was measured once may be too long.
+func (t traffic) trip() time.Duration {
+	if len(t.pair.Lone) == 0 {
+		return t.path()
+	}
+	return max(min(t.path(), slices.Min(t.pair.Lone)), t.path()/2)
 }
 
 // messagesLost tells what a loss means by its QoS, by whether it came twice, and by what passed.
