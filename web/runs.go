@@ -266,6 +266,7 @@ type foundRun struct {
 	// process carries it, or carried it; held tells that it is another one that lives and holds the run's secrets.
 	process string
 	held    bool
+	kept    *archive.Run // as the archive has it; nil: this process carries it
 }
 
 // lookUp finds a run, wherever it is carried.
@@ -286,7 +287,7 @@ func (m *Runs) lookUp(ctx context.Context, id string) (foundRun, error) {
 	if err != nil {
 		return foundRun{}, err
 	}
-	f := foundRun{report: kept.Report, owner: kept.Owner, hide: kept.Hide, process: kept.Process,
+	f := foundRun{report: kept.Report, owner: kept.Owner, hide: kept.Hide, process: kept.Process, kept: &kept,
 		held: !kept.HeldUntil.IsZero() && kept.Process != m.store.Process()}
 	if kept.Report.State == diag.StateRunning {
 		f.report, err = m.fold(ctx, kept)

@@ -24,7 +24,7 @@ func (m *Runs) Watch(ctx context.Context, id string, by handlers.Actor, after in
 	}
 	m.meter.viewers.Inc()
 	stop := sync.OnceFunc(func() { m.viewers.Add(-1); m.meter.viewers.Dec() })
-	v, err := m.watch(ctx, id, after, stop)
+	v, err := m.watch(ctx, found, id, after, stop)
 	if err != nil {
 		stop()
 		return nil, err
@@ -35,7 +35,7 @@ func (m *Runs) Watch(ctx context.Context, id string, by handlers.Actor, after in
 	return &maskedViewer{Viewer: v, runs: m, run: found, hide: found.hide, mask: maskOf(found.hide, found)}, nil
 }
 
-func (m *Runs) watch(ctx context.Context, id string, after int, stop func()) (handlers.Viewer, error) {
+func (m *Runs) watch(ctx context.Context, found foundRun, id string, after int, stop func()) (handlers.Viewer, error) {
 	if r, ok := m.find(id); ok {
 		v, err := r.log.View(after)
 		if errors.Is(err, live.ErrAhead) {
@@ -46,12 +46,16 @@ func (m *Runs) watch(ctx context.Context, id string, after int, stop func()) (ha
 		}
 		return &liveViewer{viewer: v, stop: stop}, nil
 	}
-	kept, err := m.store.Run(ctx, id)
-	if errors.Is(err, archive.ErrNotFound) {
-		return nil, handlers.ErrNotFound
-	}
-	if err != nil {
-		return nil, err
+	kept := found.kept
+	if kept == nil { // it has ended since
+		now, err := m.store.Run(ctx, id)
+		if errors.Is(err, archive.ErrNotFound) {
+			return nil, handlers.ErrNotFound
+		}
+		if err != nil {
+			return nil, err
+		}
+		kept = &now
 	}
 	if kept.Report.State == diag.StateRunning { // another process carries it
 		return m.watchFollowed(ctx, id, after, kept.LastSeq, stop)

@@ -65,15 +65,16 @@ func OpenPostgres(ctx context.Context, address diag.Secret) (*SQL, error) {
 	if err != nil {
 		return nil, err
 	}
-	open := func(most, idle int) *sql.DB {
+	open := func(conns int) *sql.DB {
 		db := stdlib.OpenDB(*config)
-		db.SetMaxOpenConns(most)
-		db.SetMaxIdleConns(idle)
+		db.SetMaxOpenConns(conns)
+		// All stay for a while: to open one costs more than hundreds of questions, and most of all when there are many.
+		db.SetMaxIdleConns(conns)
 		db.SetConnMaxIdleTime(5 * time.Minute)
 		return db
 	}
-	db := open(postgresConns-pulseConns, postgresConns/2)
-	s := &SQL{write: db, read: db, pulse: open(pulseConns, pulseConns), engine: postgresEngine{config}}
+	db := open(postgresConns - pulseConns)
+	s := &SQL{write: db, read: db, pulse: open(pulseConns), engine: postgresEngine{config}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the database %s on %s: %w", config.Database, config.Host, err), s.Close())
 	}

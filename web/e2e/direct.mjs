@@ -15,6 +15,13 @@ const refusing = await listen(upgrading((_, socket) => socket.on("error", () => 
 const closing = await listen(net.createServer((socket) => socket.on("error", () => {}).destroy()));
 
 const page = await open({ noisy: true });
+// A browser that is busy tells of the end of a WebSocket a moment after its error.
+await page.addInitScript(() => {
+  const listen = WebSocket.prototype.addEventListener;
+  WebSocket.prototype.addEventListener = function (type, listener, ...rest) {
+    return listen.call(this, type, type === "close" ? (event) => setTimeout(() => listener.call(this, event), 300) : listener, ...rest);
+  };
+});
 for (const [url, said] of [
   [`ws://${bare}`, /subprotocol “mqtt” the WebSocket opens/],
   [`ws://${refusing}`, /another path.*an origin that is not allowed/],

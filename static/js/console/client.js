@@ -216,11 +216,12 @@ export class Client extends Talker {
       const ended = this.#socket?.ended;
       this.#ended(endOf({ ...this.#trouble, ended, way, url, connack: this.connack, connected: this.state === "connected", version: this.version }));
     };
-    // MQTT.js tells of the end before the browser tells why.
+    // MQTT.js tells of the end before the browser tells why, which may take a browser that is busy a while. Where it waits for the
+    // peer's goodbye it may never tell.
     on("close", () => {
       const socket = this.#socket;
-      if (!socket || socket.ended || socket.readyState === WebSocket.CLOSED) return void setTimeout(over);
-      const late = setTimeout(over, 1500);
+      if (!socket || socket.ended) return void setTimeout(over);
+      const late = setTimeout(over, socket.readyState === WebSocket.CLOSED ? 15000 : 1500);
       socket.addEventListener("close", () => { clearTimeout(late); setTimeout(over); });
       return undefined;
     });

@@ -62,7 +62,7 @@ export function endOf({ error, disconnect, ended, way, url, connack, connected, 
   if (ended?.text) return { kind: "malformed", text: t("end.text"), hopeless: true };
   if (message && !ended?.reason && message !== "WebSocket error" && ended?.opened) return { kind: "malformed", text: t("end.malformed"), said: message };
   if (ended && !ended.opened) {
-    if (!navigator.onLine) return { kind: "offline", text: t("end.offline") };
+    if (!navigator.onLine && !here(url)) return { kind: "offline", text: t("end.offline") };
     return { kind: "silent", text: t(way === "relay" ? "end.server_gone" : "end.unopened"), probe: way === "direct" };
   }
   if (ended && ended.code !== 1006) {
@@ -70,6 +70,11 @@ export function endOf({ error, disconnect, ended, way, url, connack, connected, 
   }
   if (message && message !== "WebSocket error") return { kind: "malformed", text: t("end.malformed"), said: message };
   return { kind: "lost", text: t(connected ? "end.lost" : "end.lost_before") };
+}
+
+// here tells whether an address is this very computer's, which takes no network.
+function here(url) {
+  return /^((.*\.)?localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
 }
 
 // original is what the server's close reason adds to its code: the words of the operating system, of TLS, of the peer.
