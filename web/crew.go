@@ -3,6 +3,8 @@ package web
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"mqttdoctor/diag"
@@ -27,6 +29,10 @@ func (m *Runs) Tend(ctx context.Context) {
 	ticker := time.NewTicker(archive.BeatEvery)
 	defer ticker.Stop()
 	var steady time.Time // since when every beat has worked
+	// Beside the rounds, which must not wait for it.
+	var late sync.WaitGroup
+	defer late.Wait()
+	var keeping atomic.Bool
 	for {
 		round, cancel := context.WithTimeout(ctx, beatTime)
 		err := m.beat(round)
@@ -43,6 +49,12 @@ func (m *Runs) Tend(ctx context.Context) {
 			}
 		}
 		cancel()
+		if err == nil && keeping.CompareAndSwap(false, true) {
+			late.Go(func() {
+				defer keeping.Store(false)
+				m.keepLate(ctx)
+			})
+		}
 		if err != nil && ctx.Err() == nil {
 			steady = time.Time{}
 			m.log.Error("archive does not answer", "err", err)
@@ -94,8 +106,7 @@ func (m *Runs) beat(ctx context.Context) error {
 	for id, r := range here {
 		d, ok := theirs[id]
 		switch {
-		case r.unkept.Load():
-			m.keepLeft(ctx, r)
+		case r.unkept.Load(): // see keepLate
 		case ok && d.Wanted:
 			r.cancel(diag.ErrCanceled)
 		case !ok && !r.ending.Load():
@@ -141,13 +152,18 @@ func (m *Runs) lose(ctx context.Context, r *run) error {
 	return nil
 }
 
-// keepLeft writes the end of a run that the archive did not take at the time.
-func (m *Runs) keepLeft(ctx context.Context, r *run) {
-	if !m.append(ctx, r, r.left) {
-		return
+// keepLate writes the ends of runs that the archive did not take at the time. It is called by one goroutine at a time.
+func (m *Runs) keepLate(ctx context.Context) {
+	for _, r := range m.underWay() {
+		if !r.unkept.Load() || ctx.Err() != nil {
+			continue
+		}
+		if r.left = m.append(ctx, r, r.left, keepLateTime); len(r.left) > 0 {
+			continue
+		}
+		m.mu.Lock()
+		delete(m.running, r.id)
+		m.mu.Unlock()
+		m.log.Info("report kept late", "run", tagOf(r.id))
 	}
-	m.mu.Lock()
-	delete(m.running, r.id)
-	m.mu.Unlock()
-	m.log.Info("report kept late", "run", tagOf(r.id))
 }

@@ -7,14 +7,20 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/live"
+	awake "mqttdoctor/diag/patience"
 	"mqttdoctor/web/archive"
 )
 
 const (
 	// keepTime bounds one write to the archive while viewers wait for what it holds. A write takes a millisecond.
 	keepTime = 3 * time.Second
-	// keepTries is how often the end of a run is offered to an archive that does not answer, with a growing wait between.
+	// keepTries is how often the end of a run is offered to an archive that does not answer, with a growing wait between. Nobody
+	// waits for it then, and a report of megabytes takes a slow machine a while: each time it gets twice as long.
 	keepTries = 4
+	// keepAtOnce is how many events are written in one go, so that what was written stays where the rest takes too long.
+	keepAtOnce = 16
+	// keepLateTime bounds a later try.
+	keepLateTime = 30 * time.Second
 )
 
 // keep writes a run's events to the archive and then shows them: what a viewer has seen survives a crash. Where the
@@ -26,20 +32,15 @@ func (m *Runs) keep(ctx context.Context, r *run) {
 		if err != nil {
 			return // cannot be: the context has no end
 		}
-		unkept = append(unkept, batch...)
 		if batch[len(batch)-1].Type == diag.EventRunFinished {
 			r.ending.Store(true)
 		}
-		if m.append(ctx, r, unkept) {
-			unkept = nil
-		}
+		unkept = m.append(ctx, r, append(unkept, batch...), keepTime)
 		ended = r.log.Publish(batch)
 	}
 	for try := 1; len(unkept) > 0 && try < keepTries; try++ {
 		time.Sleep(time.Duration(try) * 200 * time.Millisecond)
-		if m.append(ctx, r, unkept) {
-			unkept = nil
-		}
+		unkept = m.append(ctx, r, unkept, keepTime<<try)
 	}
 	if len(unkept) > 0 {
 		r.left = unkept
@@ -49,24 +50,49 @@ func (m *Runs) keep(ctx context.Context, r *run) {
 	}
 }
 
-// append writes events and tells whether they need not be offered again.
-func (m *Runs) append(ctx context.Context, r *run, events []diag.Event) bool {
-	ctx, cancel := context.WithTimeout(ctx, keepTime)
+// append writes events within a time, and returns those that have to be offered again.
+func (m *Runs) append(ctx context.Context, r *run, events []diag.Event, within time.Duration) (left []diag.Event) {
+	ctx, cancel := awake.WithTimeout(ctx, within)
 	defer cancel()
-	err := m.store.Append(ctx, r.id, events)
-	switch {
-	case err == nil:
-		return true
-	case errors.Is(err, archive.ErrNotFound), errors.Is(err, archive.ErrEnded): // it is no longer ours
-		if !r.erased.Load() {
-			if err := m.lose(ctx, r); err != nil {
-				m.log.Error("run was taken away, and cannot be looked at", "run", tagOf(r.id), "err", err)
+	for len(events) > 0 {
+		n := min(len(events), keepAtOnce)
+		err := m.store.Append(ctx, r.id, events[:n])
+		if errors.Is(err, archive.ErrOutOfTurn) || errors.Is(err, archive.ErrEnded) {
+			if n = m.alreadyKept(ctx, r, events); n > 0 {
+				err = nil
 			}
 		}
-		return true
+		switch {
+		case err == nil:
+			events = events[n:]
+		case errors.Is(err, archive.ErrNotFound), errors.Is(err, archive.ErrEnded): // it is no longer ours
+			if !r.erased.Load() {
+				if err := m.lose(ctx, r); err != nil {
+					m.log.Error("run was taken away, and cannot be looked at", "run", tagOf(r.id), "err", err)
+				}
+			}
+			return nil
+		default:
+			m.log.Error("events could not be kept", "run", tagOf(r.id), "err", err)
+			return events
+		}
 	}
-	m.log.Error("events could not be kept", "run", tagOf(r.id), "err", err)
-	return false
+	return nil
+}
+
+// alreadyKept is how many of the events the archive has: those of a write that was given up while it was done all the same.
+func (m *Runs) alreadyKept(ctx context.Context, r *run, events []diag.Event) int {
+	kept, err := m.store.Run(ctx, r.id)
+	if err != nil {
+		return 0
+	}
+	n := min(max(0, kept.LastSeq-events[0].Seq+1), len(events))
+	if kept.Report.State != diag.StateRunning { // by this process, or by another one, which took it for dead?
+		if end := events[len(events)-1]; n < len(events) || end.Report == nil || end.Report.State != kept.Report.State {
+			return 0
+		}
+	}
+	return n
 }
 
 // Recover ends the runs whose process died: they become interrupted, with the steps that had finished.

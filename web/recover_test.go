@@ -3,8 +3,11 @@ package web
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,6 +152,46 @@ func TestAnArchiveThatFailsLosesNothingWhileTheProcessLives(t *testing.T) {
 	}
 	if events, err := store.Events(ctx, recovering, 0, 100); err != nil || events[0].Seq != 1 || len(events) != kept.LastSeq {
 		t.Errorf("%d events of %d, %v", len(events), kept.LastSeq, err)
+	}
+}
+
+// unheard is an archive that does what it is told, and whose answer gets lost now and then.
+type unheard struct {
+	archive.Store
+	calls atomic.Int64
+}
+
+func (u *unheard) Append(ctx context.Context, id string, events []diag.Event) error {
+	if err := u.Store.Append(ctx, id, events); err != nil {
+		return err
+	}
+	if u.calls.Add(1)%2 == 1 {
+		return errors.New("connection lost")
+	}
+	return nil
+}
+
+func TestWhatTheArchiveTookWithoutAWordIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	store, err := archive.OpenSQLite(t.Context(), filepath.Join(t.TempDir(), "a.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	log := &logBuffer{}
+	runs := NewRuns(RunsConfig{Engine: testEngine(guard.Laptop, many("tcp.test", 40)), Store: &unheard{Store: store}, MaxRuns: 2, MaxPerClient: 2,
+		Retention: time.Hour, Log: NewLog(log, "json", slog.LevelInfo)})
+	st, err := runs.Start(t.Context(), handlers.Actor{}, diag.RunInput{Target: diag.TargetInput{URL: "broker.test"}, Lang: "en"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the run has ended", func() bool { _, running := runs.find(st.ID); return !running })
+	kept, err := store.Run(t.Context(), st.ID)
+	if err != nil || kept.Report.State != diag.StateFinished || len(kept.Report.Steps) != 40 {
+		t.Errorf("%s, %d steps, %v", kept.Report.State, len(kept.Report.Steps), err)
+	}
+	if out := log.String(); strings.Contains(out, "took this one for dead") || strings.Contains(out, "report could not be kept") {
+		t.Errorf("%s", log)
 	}
 }
 
