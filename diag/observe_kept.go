@@ -150,6 +150,20 @@ func (r KeptReturn) Kept() bool {
 // Forgotten tells that the session was said to be there, and its subscriptions were not.
 func (r KeptReturn) Forgotten() bool { return r.Present && !r.Kept() }
 
+// Unflagged tells that the session was there on every return, and the broker said each time that it was not: Session Present has
+// to tell (MQTT 5.0 3.2.2.1.1, [MQTT-3.2.2-2] of 3.1.1). MQTT 3.1 has no such flag.
+func (k *KeptSession) Unflagged() bool {
+	if k.Version == Version31 {
+		return false
+	}
+	for _, r := range k.Returns {
+		if r.Present || !r.Kept() {
+			return false
+		}
+	}
+	return len(k.Returns) > 0
+}
+
 // Kind names the type in stored runs.
 func (*KeptSession) Kind() string { return "msg.session" }
 

@@ -112,6 +112,9 @@ func keptResult(o *diag.KeptSession) diag.Result {
 		}
 	}
 	args = append(args, "count", strconv.Itoa(o.Returns[0].Arrived), "total", strconv.Itoa(o.Returns[0].Sent))
+	if o.Unflagged() {
+		return diag.Warned(o, diag.N("step.msg.session.unflagged", args...))
+	}
 	if limit, _, ok := o.Limit(); ok {
 		return diag.Passed(o, diag.N("step.msg.session.limit", append(args, "limit", strconv.Itoa(limit))...))
 	}

@@ -63,6 +63,8 @@ func sessionNotKept(v *diag.View) diag.Verdict {
 	case lost == 0 && o.Wanted && o.Announced != nil && *o.Announced < o.ExpiryS:
 		f.Severity, f.Variant = diag.SeverityInfo, "shorter"
 		return diag.Holds(f)
+	case lost == 0 && o.Wanted && o.Unflagged():
+		f.Variant = "unflagged"
 	case lost == 0:
 		return diag.Excluded(diag.N("because.session_kept"))
 	case o.Announced != nil && *o.Announced == 0:

@@ -41,6 +41,8 @@ func awayLookAlikes() []recorded {
 		{name: "not kept", target: none, steps: []diag.Step{connect, kept(nil, back(20, 0, false, &no), back(20, 0, false, &no))}, want: "mqtt.session_not_kept",
 			because: map[diag.Code]string{"msg.offline_lost": "because.no_session_kept"}},
 		{name: "not kept, and nobody asked", target: none, steps: []diag.Step{connect, kept(func(o *diag.KeptSession) { o.Wanted = false }, back(20, 0, false, &no), back(20, 0, false, &no))}, want: ""},
+		{name: "kept, and said to be gone", target: none, steps: []diag.Step{connect, kept(nil, back(20, 20, false, nil), back(20, 20, false, nil))}, want: "mqtt.session_not_kept", variant: "unflagged"},
+		{name: "kept, and said to be gone once", target: none, steps: []diag.Step{connect, kept(nil, back(20, 20, false, nil), back(20, 20, true, nil))}},
 		{name: "kept without its subscriptions", target: none, steps: []diag.Step{connect, kept(nil, back(20, 0, true, &no), back(20, 0, true, &no))}, want: "mqtt.session_not_kept", variant: "subscriptions"},
 		{name: "kept, and nothing arrived", target: none, steps: []diag.Step{connect, kept(nil, back(20, 0, true, &yes), back(20, 0, true, &yes))}, want: "msg.offline_lost",
 			because: map[diag.Code]string{"mqtt.session_not_kept": "because.session_kept", "msg.lost": "because.live_arrived"}},
