@@ -225,6 +225,14 @@ func (b *BurstRun) UnderWay(within time.Duration) int {
 	return most
 }
 
+// Ran is what of a latency is left where our own process ran only for a part of the time.
+func (b *BurstRun) Ran(d time.Duration) time.Duration {
+	if all := max(b.Took, b.Sending); all > 0 {
+		return d - time.Duration(float64(d)*min(1, b.Busy.Seconds()/all.Seconds()))
+	}
+	return d
+}
+
 // OffPace tells that messages which were to be sent at a rate went clearly slower: then they say nothing about that rate.
 func (b *BurstRun) OffPace() bool {
 	return b.Rate > 0 && b.Sent > 1 && b.Sending.Seconds() > 1.25*float64(b.Sent-1)/b.Rate

@@ -58,10 +58,12 @@ type ClientPair struct {
 	PublisherPing  time.Duration `json:"publisher_ping"`
 	SubscriberPing time.Duration `json:"subscriber_ping"`
 	// Lone messages were sent one at a time, each after the one before had arrived: with no queue before them, they show what
-	// path and broker need, without what our own process did not run. Sorted; those that did not come are missing.
+	// path and broker need. Sorted; those that did not come are missing. Disturbed are those during which our own process did not
+	// run for a part of the time: how long they took says little about path and broker.
 	LoneCount int             `json:"lone_count"`
 	LoneBytes int             `json:"lone_bytes"` // of each payload
 	Lone      []time.Duration `json:"lone,omitempty"`
+	Disturbed []time.Duration `json:"disturbed,omitempty"`
 	Waited    time.Duration   `json:"waited,omitempty"` // for a message that did not come
 	// What the CONNACK announced; nil: nothing, which means 65,535 and 2 (MQTT 5.0 3.2.2.3.3, 3.2.2.3.4).
 	ReceiveMaximum *uint16 `json:"receive_maximum,omitempty"`
@@ -74,8 +76,16 @@ func (*ClientPair) Kind() string { return "msg.pair" }
 // Works tells whether messages go from one client to the other.
 func (p *ClientPair) Works() bool { return p.Outcome == OutcomeOK }
 
-// Median is that of the lone messages; 0: none arrived.
-func (p *ClientPair) Median() time.Duration { return Percentile(p.Lone, 50) }
+// Arrived is how many of the lone messages came.
+func (p *ClientPair) Arrived() int { return len(p.Lone) + len(p.Disturbed) }
+
+// Median is that of the lone messages, of the disturbed ones only where all were; 0: none arrived.
+func (p *ClientPair) Median() time.Duration {
+	if len(p.Lone) == 0 {
+		return Percentile(p.Disturbed, 50)
+	}
+	return Percentile(p.Lone, 50)
+}
 
 // Facts lists what was seen.
 func (p *ClientPair) Facts() []Evidence {
@@ -90,7 +100,7 @@ func (p *ClientPair) Facts() []Evidence {
 	f.add(EvTopic, p.Topic)
 	if p.LoneCount > 0 {
 		f.add(EvLoneCount, strconv.Itoa(p.LoneCount))
-		f.add(EvLoneArrived, strconv.Itoa(len(p.Lone)))
+		f.add(EvLoneArrived, strconv.Itoa(p.Arrived()))
 	}
 	f.ms(EvLoneMedian, p.Median())
 	f.ms(EvLoneMax, Percentile(p.Lone, 100))

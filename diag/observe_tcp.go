@@ -171,6 +171,7 @@ const (
 	EndRepeated = "repeated"
 	EndSilent   = "silent"
 	EndOther    = "other"
+	EndBusy     = "busy" // repeated while our own process did not run, which tells nothing: the answer may have been there
 )
 
 // Count tells how many connections ended in one of the given ways.

@@ -195,7 +195,7 @@ func largestPayload(p *pair) int {
 func (b *burst) patience(env *diag.Env) time.Duration {
 	quiet := echoWait(env, b.pair.like.address)
 	for _, s := range diag.SeenBy[*diag.ClientPair](env.View, checkPair) {
-		quiet = max(quiet, 4*diag.Percentile(s.Seen.Lone, 100))
+		quiet = max(quiet, 4*diag.Percentile(s.Seen.Lone, 100), 4*diag.Percentile(s.Seen.Disturbed, 100))
 	}
 	return min(quiet, longestQuiet)
 }

@@ -53,7 +53,7 @@ func faultTwice(v *diag.View) (*diag.BurstRun, bool) {
 // held tells whether messages waited long before they were delivered, or before the window let them be sent.
 func held(v *diag.View) (*diag.BurstRun, bool) {
 	for _, s := range diag.SeenBy[*diag.BurstRun](v, checkBurst) {
-		if b := s.Seen; b.Window > 0 && b.Whole() && (b.Head-b.Busy > time.Second || b.Window < smallWindow && b.Sending > time.Second) {
+		if b := s.Seen; b.Window > 0 && b.Whole() && (b.Ran(b.Head) > time.Second || b.Window < smallWindow && b.Sending > time.Second) {
 			return b, true
 		}
 	}

@@ -321,34 +321,34 @@ func (p *pair) measure(ctx context.Context, env *diag.Env, o *diag.ClientPair) {
 	group.Go(func() { o.SubscriberPing = medianPing(ctx, env, p.sub, pairPings) })
 	group.Wait()
 	begun := time.Now()
-	wait := 2 * env.Options.Timeout
-	for sent := 1; o.LoneCount < loneMessages; sent++ {
+	slowest, wait := time.Duration(0), 2*env.Options.Timeout
+	for o.LoneCount < 2*loneMessages && o.LoneCount-len(o.Disturbed) < loneMessages {
 		if ctx.Err() != nil || time.Since(begun) > loneBound {
 			break
 		}
 		took, busy, arrived := p.one(ctx, env, o, wait)
-		if arrived && busy > took/8 {
-			if sent <= loneMessages {
-				continue // part of it is this machine's own: another one tells more
-			}
-			took -= busy
-		}
 		o.LoneCount++
 		switch {
 		case arrived:
-			o.Lone = append(o.Lone, took)
-			wait = max(echoWait(env, p.like.address), 4*slices.Max(o.Lone))
+			if busy > took/8 {
+				o.Disturbed = append(o.Disturbed, took) // part of that is this machine's own: another one tells more
+			} else {
+				o.Lone = append(o.Lone, took)
+			}
+			slowest = max(slowest, took)
+			wait = max(echoWait(env, p.like.address), 4*slowest)
 		case o.Outcome != diag.OutcomeOK:
 			return
 		default:
 			o.Waited = max(o.Waited, wait)
 		}
-		if len(o.Lone) == 0 && o.LoneCount == 2 { // a route through a cluster may need a moment after the SUBACK, not this long
+		if o.Arrived() == 0 && o.LoneCount == 2 { // a route through a cluster may need a moment after the SUBACK, not this long
 			o.Outcome = diag.OutcomeSilent
 			return
 		}
 	}
 	slices.Sort(o.Lone)
+	slices.Sort(o.Disturbed)
 }
 
 func medianPing(ctx context.Context, env *diag.Env, s mqttwire.Session, times int) time.Duration {

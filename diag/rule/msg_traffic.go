@@ -345,7 +345,7 @@ func (t traffic) trip() time.Duration {
 	if len(t.pair.Lone) == 0 {
 		return t.path()
 	}
-	return max(min(t.path(), slices.Min(t.pair.Lone)), t.path()/2)
+	return min(t.path(), slices.Min(t.pair.Lone))
 }
 
 // messagesLost tells what a loss means by its QoS, by whether it came twice, and by what passed.
@@ -494,7 +494,7 @@ func slowMessages(v *diag.View) diag.Verdict {
 	for _, s := range t.bursts {
 		b := s.Seen
 		if b.Faulty() || b.Received < min(b.Sent, 20) || b.Extra > b.Received || // copies take the time
-			headMessages*b.PayloadBytes > headBytes || b.Head-b.Busy <= diag.SlowDelivery(max(t.path(), t.pair.Median())) {
+			headMessages*b.PayloadBytes > headBytes || b.Ran(b.Head) <= diag.SlowDelivery(max(t.path(), t.pair.Median())) {
 			continue
 		}
 		f := burstFinding(s)
@@ -519,7 +519,7 @@ func slowMessages(v *diag.View) diag.Verdict {
 func acknowledgedLate(t traffic) (diag.Finding, bool) {
 	s, ok := first(t.bursts, func(b *diag.BurstRun) bool {
 		return b.QoS > 0 && !b.Faulty() && b.Acked == b.Sent && headMessages*b.PayloadBytes <= headBytes &&
-			b.AckMedian-b.Busy > diag.SlowDelivery(max(t.path(), t.pair.PublisherPing))
+			b.Ran(b.AckMedian) > diag.SlowDelivery(max(t.path(), t.pair.PublisherPing))
 	})
 	if !ok {
 		return diag.Finding{}, false

@@ -20,7 +20,7 @@ func packetLoss(v *diag.View) diag.Verdict {
 	}
 	s := sights[0]
 	lost := func(end string) bool { return end == diag.EndRepeated || end == diag.EndSilent }
-	count, total := s.Seen.Count(diag.EndRepeated, diag.EndSilent), len(s.Seen.Ends)
+	count, total := s.Seen.Count(diag.EndRepeated, diag.EndSilent), len(s.Seen.Ends)-s.Seen.Count(diag.EndBusy)
 	args := diag.Args{"count": strconv.Itoa(count), "total": strconv.Itoa(total), "address": s.Seen.Address}
 	first := slices.IndexFunc(s.Seen.Ends, lost)
 	switch {
