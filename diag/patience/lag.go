@@ -13,6 +13,7 @@ const lagEvery = 10 * time.Millisecond
 type Lag struct {
 	mu      sync.Mutex
 	timer   *time.Timer
+	since   time.Time
 	began   time.Time // of the running interval
 	total   time.Duration
 	stopped bool
@@ -20,7 +21,8 @@ type Lag struct {
 
 // Watch begins to look. Stop ends it.
 func Watch() *Lag {
-	l := &Lag{began: time.Now()}
+	now := time.Now()
+	l := &Lag{since: now, began: now}
 	l.mu.Lock()
 	l.timer = time.AfterFunc(lagEvery, l.tick)
 	l.mu.Unlock()
@@ -50,6 +52,12 @@ func (l *Lag) Total() time.Duration {
 		return l.total
 	}
 	return l.total + lost(time.Since(l.began))
+}
+
+// Ran tells for how long this process ran since Watch, which is what a bound on waiting for a peer is to be compared with.
+func (l *Lag) Ran() time.Duration {
+	total := l.Total()
+	return time.Since(l.since) - total
 }
 
 // Stop ends looking, and returns the time lost.

@@ -13,6 +13,9 @@ func TestLag(t *testing.T) {
 	if got := l.Total(); got < 80*time.Millisecond {
 		t.Errorf("lost %v of 100 ms", got)
 	}
+	if got := l.Ran(); got > 80*time.Millisecond {
+		t.Errorf("ran for %v", got)
+	}
 	got := l.Stop()
 	time.Sleep(50 * time.Millisecond)
 	if again := l.Stop(); again != got || l.Total() != got {

@@ -185,14 +185,13 @@ func (r *sysReader) subscribe(ctx context.Context, env *diag.Env) {
 
 // more waits for another message; false: none came.
 func (r *sysReader) more(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+	waiting, cancel := patience.WithTimeout(ctx, d)
+	defer cancel()
 	select {
 	case <-r.changed:
 		return true
-	case <-timer.C:
+	case <-waiting.Done():
 	case <-r.Done():
-	case <-ctx.Done():
 	}
 	return false
 }
@@ -200,18 +199,19 @@ func (r *sysReader) more(ctx context.Context, d time.Duration) bool {
 // await waits until a broker that counts what it drops has told its figures once more: some tell only those that have changed,
 // so any of them shows that a round has come.
 func (r *sysReader) await(ctx context.Context) {
-	begun := time.Now()
+	begun, clock := time.Now(), patience.Watch()
+	defer clock.Stop()
 	for {
 		r.mu.Lock()
 		enough := !r.counts || r.told.After(begun)
 		r.mu.Unlock()
-		left := sysRound - time.Since(begun)
+		left := sysRound - clock.Ran()
 		if enough || left <= 0 || ctx.Err() != nil || ended(r) {
 			break
 		}
 		r.more(ctx, left)
 	}
-	for time.Since(begun) < sysRound && r.more(ctx, sysSettle) { // the rest of the round
+	for clock.Ran() < sysRound && r.more(ctx, sysSettle) { // the rest of the round
 	}
 }
 

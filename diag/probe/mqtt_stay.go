@@ -154,6 +154,10 @@ var mqttHoldID = diag.Probe{
 			leave(ctx, main)
 		}
 		a, l := walk(ctx, env, r, upToMQTT)
+		for tries := 1; tries < holdTries && ctx.Err() == nil && a.MQTT != nil && endedMute(a.MQTT); tries++ {
+			// The id was taken before: another client with it may have come in that very moment.
+			a, l = walk(ctx, env, r, upToMQTT)
+		}
 		if l == nil || l.Session == nil {
 			return attemptResult(a)
 		}
@@ -164,6 +168,9 @@ var mqttHoldID = diag.Probe{
 		return watchResult(o)
 	},
 }
+
+// holdTries is how often a CONNECT to hold a client id is made that ends without an answer.
+const holdTries = 3
 
 // idleFor tells whether nothing of ours goes over an untouched session for so long: its keep alive asks for no ping until then.
 func idleFor(x *exchange, d time.Duration) bool { return beat(x.connect) == 0 || beat(x.connect) > d }
@@ -180,12 +187,11 @@ func leave(ctx context.Context, x *exchange) {
 func watchSession(ctx context.Context, env *diag.Env, x *exchange, d time.Duration) *diag.SessionWatch {
 	o := &diag.SessionWatch{Address: x.address, Version: x.version, ClientID: x.ClientID(), Outcome: diag.OutcomeOK, Code: -1,
 		OwnClientID: env.Target.ClientID != "" && x.ClientID() == env.Target.ClientID}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+	waiting, cancel := patience.WithTimeout(ctx, d)
+	defer cancel()
 	select {
 	case <-x.Done():
-	case <-timer.C:
-	case <-ctx.Done():
+	case <-waiting.Done():
 	}
 	o.Lasted = time.Since(x.since)
 	if !x.ended() {

@@ -7,6 +7,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 // mqttVersions connects in the versions that the asked CONNECT does not use, side by side with it: what a broker offers,
@@ -68,17 +69,15 @@ func unexplained(v *diag.View) bool {
 // yield waits until the asked CONNECT has had its answer: on a broker with one place left a variation would take it. It does
 // not wait longer than a healthy upgrade and CONNECT take.
 func yield(ctx context.Context, env *diag.Env, r route) {
-	patience := time.NewTimer(2*roundTrip(env.View, r.Address) + hedgeSlack)
-	defer patience.Stop()
+	waiting, cancel := patience.WithTimeout(ctx, 2*roundTrip(env.View, r.Address)+hedgeSlack)
+	defer cancel()
 	for {
 		if _, there := env.Stash.Borrow(stashAnswered); there {
 			return
 		}
 		select {
 		case <-time.After(2 * time.Millisecond):
-		case <-patience.C:
-			return
-		case <-ctx.Done():
+		case <-waiting.Done():
 			return
 		}
 	}
@@ -88,7 +87,7 @@ func yield(ctx context.Context, env *diag.Env, r route) {
 func variant(ctx context.Context, env *diag.Env, r route) diag.Result {
 	a, l := walk(ctx, env, r, upToMQTT)
 	if l != nil && l.Session != nil {
-		leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 500*time.Millisecond)
+		leave, cancel := patience.WithTimeout(context.WithoutCancel(ctx), 500*time.Millisecond)
 		_ = l.Session.Disconnect(leave)
 		cancel()
 	}

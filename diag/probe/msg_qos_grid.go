@@ -191,19 +191,17 @@ func (g *qosGrid) take(m mqttwire.Received) {
 
 // await waits until all messages of a publishing QoS have come.
 func (g *qosGrid) await(ctx context.Context, env *diag.Env, publish byte) bool {
-	timer := time.NewTimer(echoWait(env, g.pair.like.address))
-	defer timer.Stop()
+	waiting, cancel := patience.WithTimeout(ctx, echoWait(env, g.pair.like.address))
+	defer cancel()
 	for {
 		if len(g.missing(publish)) == 0 {
 			return true
 		}
 		select {
 		case <-g.changed:
-		case <-timer.C:
+		case <-waiting.Done():
 			return false
 		case <-g.pair.sub.Done():
-			return false
-		case <-ctx.Done():
 			return false
 		}
 	}

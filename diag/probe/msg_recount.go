@@ -110,8 +110,9 @@ func (c *recount) sendMore(ctx context.Context, env *diag.Env, topic string, qos
 		}
 	}
 	// Where some have come late, the others get as long, and half as much again.
-	sent := time.Now()
-	for c.missing() && ctx.Err() == nil && !c.x.ended() && time.Since(sent) < max(c.wait, min(c.longest()*3/2, env.Options.Timeout)) {
+	clock := patience.Watch()
+	defer clock.Stop()
+	for c.missing() && ctx.Err() == nil && !c.x.ended() && clock.Ran() < max(c.wait, min(c.longest()*3/2, env.Options.Timeout)) {
 		pauseFor(ctx, 20*time.Millisecond)
 	}
 }

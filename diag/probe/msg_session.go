@@ -378,12 +378,12 @@ func (k *kept) send(ctx context.Context, env *diag.Env, count int) (numbers map[
 const latePatience = 2.4
 
 // receive takes what comes until all messages have, or nothing has come for the given time.
-func (k *kept) receive(ctx context.Context, env *diag.Env, numbers map[string]int, begun time.Time, patience time.Duration) diag.KeptCount {
+func (k *kept) receive(ctx context.Context, env *diag.Env, numbers map[string]int, begun time.Time, wait time.Duration) diag.KeptCount {
 	c := diag.KeptCount{Sent: len(numbers), QoS: -1}
 	seen := map[int]bool{}
 	last, gap := begun, time.Duration(0)
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
+	quiet, heard, cancel := patience.WithQuiet(ctx, wait)
+	defer cancel()
 	for c.Arrived < c.Sent {
 		select {
 		case m, open := <-k.sub.Messages():
@@ -395,16 +395,17 @@ func (k *kept) receive(ctx context.Context, env *diag.Env, numbers map[string]in
 				c.Others++
 				continue
 			}
-			timer.Reset(patience)
+			heard()
 			gap, last = max(gap, m.At.Sub(last)), m.At
 			take(&c, seen, number, m)
 			c.Took = max(0, m.At.Sub(begun))
-		case <-timer.C:
-			c.Waited = patience
+		case <-quiet.Done():
+			if ctx.Err() != nil {
+				return c
+			}
+			c.Waited = wait
 			// Once is enough to see that no more come so late.
 			k.patience = min(k.patience, max(echoWait(env, k.like.address), 2*gap))
-			return c
-		case <-ctx.Done():
 			return c
 		}
 	}
@@ -467,11 +468,11 @@ func (k *kept) away(ctx context.Context, env *diag.Env, how diag.Leave, count in
 		return r, false
 	}
 	r.Present = k.present
-	patience := k.patience
+	wait := k.patience
 	if !r.Present && k.like.version != diag.Version31 {
-		patience = echoWait(env, k.like.address)
+		wait = echoWait(env, k.like.address)
 	}
-	r.KeptCount = k.receive(ctx, env, numbers, k.back, patience)
+	r.KeptCount = k.receive(ctx, env, numbers, k.back, wait)
 	if ctx.Err() != nil || r.Arrived == 0 && ended(k.sub) {
 		return r, false
 	}
@@ -526,8 +527,8 @@ const cleanupGrace = 2500 * time.Millisecond
 func answerTime(ctx context.Context) (context.Context, context.CancelFunc) {
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		late := time.AfterFunc(answerGrace, cancel)
-		context.AfterFunc(lasting, func() { late.Stop() })
+		late, _ := patience.WithTimeout(lasting, answerGrace) // it ends with lasting, if not before
+		context.AfterFunc(late, cancel)
 	})
 	return lasting, func() {
 		stop()

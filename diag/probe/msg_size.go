@@ -115,8 +115,9 @@ type sizer struct {
 	o      *diag.SizeSearch
 	filter string
 	hunt   sizeHunt
-	line   *line // nil: to be made
-	until  time.Time
+	line   *line         // nil: to be made
+	clock  *patience.Lag // since the search began
+	limit  time.Duration // of it
 	one    time.Duration // for one message
 	stuck  int
 	first  diag.SizeTry // the first that passed: a message so small takes what the path takes, more or less
@@ -145,7 +146,7 @@ func newSizer(env *diag.Env, main *exchange) *sizer {
 		o.AnnouncedBytes = *props.MaximumPacketBytes
 		bound = max(1, min(bound, diag.PayloadRoom(int64(o.AnnouncedBytes), o.Version, o.Topic, o.QoS)))
 	}
-	o.BoundBytes, s.hunt, s.until = bound, newSizeHunt(bound), time.Now().Add(limit)
+	o.BoundBytes, s.hunt, s.limit, s.clock = bound, newSizeHunt(bound), limit, patience.Watch()
 	return s
 }
 
@@ -182,7 +183,7 @@ func (s *sizer) mayTry(ctx context.Context, size int) diag.SizeStop {
 	switch {
 	case ctx.Err() != nil:
 		return diag.SizeStopCanceled
-	case time.Now().Add(s.expected(size)).After(s.until), s.expected(size) > s.one, s.stuck >= sizeStuck:
+	case s.clock.Ran()+s.expected(size) > s.limit, s.expected(size) > s.one, s.stuck >= sizeStuck:
 		return diag.SizeStopTime
 	case s.line == nil && s.o.Connections >= sizeConnections-sizeVerifying:
 		return diag.SizeStopConnections
@@ -282,13 +283,13 @@ func (s *sizer) try(ctx context.Context, size int, grace time.Duration) (try dia
 	t := sizeMessage{session: s.line.Session, topic: s.o.Topic, qos: s.o.QoS, size: size}
 	bounded, cancel := patience.WithTimeout(ctx, s.env.Options.Timeout+3*s.expected(size))
 	defer cancel()
-	begun := time.Now()
+	begun := s.clock.Ran()
 	end := t.send(bounded, newMarker(s.env.RunID), newMarker(s.env.RunID), grace)
 	if ctx.Err() != nil {
 		s.o.Stopped = diag.SizeStopCanceled
 		return try, false
 	}
-	try = diag.SizeTry{Bytes: size, End: end, Took: time.Since(begun)}
+	try = diag.SizeTry{Bytes: size, End: end, Took: s.clock.Ran() - begun}
 	s.o.Tries = append(s.o.Tries, try)
 	switch end {
 	case diag.SizePassed:
@@ -308,6 +309,7 @@ func (s *sizer) try(ctx context.Context, size int, grace time.Duration) (try dia
 
 // leave ends the connection in order, so that nothing stays on the broker.
 func (s *sizer) leave(ctx context.Context) {
+	s.clock.Stop()
 	if s.line == nil {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/patience"
 )
 
 // transportLayers are those at which a wrong transport shows.
@@ -42,19 +43,20 @@ func holdBack(ctx context.Context, env *diag.Env, scheme diag.Scheme) bool {
 	if slices.Contains(first, scheme) || brokenAt(v) != "" || slices.ContainsFunc(askedConnects(v), endedMute) {
 		return true
 	}
-	turn := time.NewTimer(time.Until(answerDue(v, time.Now()).Add(hedgeSlack)))
-	defer turn.Stop()
+	turn, cancel := patience.WithTimeout(ctx, time.Until(answerDue(v, time.Now()).Add(hedgeSlack)))
+	defer cancel()
 	for {
 		if _, there := env.Stash.Borrow(stashFailed); there {
 			return true
 		}
 		select {
 		case <-time.After(2 * time.Millisecond):
-		case <-turn.C:
+		case <-turn.Done():
+			if ctx.Err() != nil {
+				return false
+			}
 			_, answered := env.Stash.Borrow(stashAnswered) // by a broker: the run is about to end this
 			return !answered
-		case <-ctx.Done():
-			return false
 		}
 	}
 }
