@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"mqttdoctor/diag/catalogue"
 	"mqttdoctor/templates"
 )
 
@@ -86,7 +87,11 @@ func (h *Handlers) handleAdminRuns(w http.ResponseWriter, r *http.Request) error
 		if result == "" || string(l.State) == "running" {
 			result = "running"
 		}
-		page.Runs = append(page.Runs, templates.AdminRun{ID: l.ID, At: l.CreatedAt, Expires: l.ExpiresAt, Result: result, Cause: string(l.RootCause),
+		var cause string
+		if l.RootCause != "" {
+			cause = catalogue.TitleAt(l.RootCause, l.Target, page.Lang)
+		}
+		page.Runs = append(page.Runs, templates.AdminRun{ID: l.ID, At: l.CreatedAt, Expires: l.ExpiresAt, Result: result, Cause: cause,
 			Person: nameOf(l.Person), Target: l.Target, Bytes: l.Bytes})
 	}
 	return h.show(w, r, http.StatusOK, templates.Admin(page))

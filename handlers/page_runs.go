@@ -124,7 +124,7 @@ func historyLines(list []RunLine, lang catalogue.Lang) []templates.HistoryLine {
 			line.Tone = "running"
 		}
 		if l.RootCause != "" {
-			line.Cause = cmp.Or(catalogue.BareTitle(diag.Finding{Code: l.RootCause}, lang), string(l.RootCause))
+			line.Cause = catalogue.TitleAt(l.RootCause, l.Target, lang)
 		}
 		out = append(out, line)
 	}

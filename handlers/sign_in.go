@@ -62,7 +62,7 @@ func signInAddress(r *http.Request) string {
 
 func (h *Handlers) signInPage(w http.ResponseWriter, r *http.Request, next string) templates.SignInPage {
 	p := templates.SignInPage{Page: h.page(w, r), Next: localPath(next), Way: string(h.SignIn.Way()), Provider: h.SignIn.Provider()}
-	p.Title, p.NoIndex = p.T("signin.title"), true
+	p.Title, p.NoIndex, p.Path = p.T("signin.title"), true, "/sign-in"
 	if next != "" {
 		p.Query.Set("next", p.Next)
 	}

@@ -26,7 +26,7 @@ type AdminRun struct {
 	ID          string
 	At, Expires time.Time
 	Result      string // the verdict, or running
-	Cause       string // code of the root cause
+	Cause       string // the root cause in words
 	Person      string
 	Target      string
 	Bytes       int64

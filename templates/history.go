@@ -14,7 +14,7 @@ type HistoryLine struct {
 	At         time.Time
 	Tone       string // running, healthy, attention, broken, inconclusive
 	Words      string // the verdict, or why there is none
-	Cause      string // the root cause in words that name nothing of the run, else its code; empty: none
+	Cause      string // the root cause in words; empty: none
 	// ConnectMS is from dialling until the broker accepted; 0: not measured.
 	ConnectMS float64
 	Imported  bool

@@ -68,6 +68,11 @@ func BareTitle(f diag.Finding, lang Lang) string {
 	return t.open()
 }
 
+// TitleAt is the title of a cause of which the code and the target are known, with "…" in place of what else it would name.
+func TitleAt(code diag.Code, url string, lang Lang) string {
+	return newWriter(lang, diag.TargetInput{URL: url}).titleOf(code, nil)
+}
+
 // Checks lists checks with their names, in the given order.
 func Checks(probes []diag.Probe, lang Lang) []CheckView {
 	w := newWriter(lang, diag.TargetInput{})
