@@ -221,3 +221,11 @@ func traceMistakes(t *trace.Attached) int {
 	}
 	return n
 }
+
+// traceType is what a packet is called: by the specification, and what is none, such as the end of the connection, in words.
+func (r RunPage) traceType(f trace.Frame) string {
+	if f.Type == strings.ToUpper(f.Type) {
+		return f.Type
+	}
+	return r.T("console.js.packets.type." + f.Type)
+}

@@ -17,6 +17,7 @@ const names = { payloadFormatIndicator: "Payload Format Indicator", messageExpir
   responseTopic: "Response Topic", correlationData: "Correlation Data", subscriptionIdentifier: "Subscription Identifier", contentType: "Content Type" };
 
 const formNames = { text: "form.text", json: "JSON", hex: "form.hex", base64: "Base64", cbor: "CBOR", msgpack: "MessagePack", sparkplug: "Sparkplug B", image: "form.image" };
+const hex = (bytes) => [...bytes].map((b) => b.toString(16).padStart(2, "0")).join(" ");
 const formName = (form) => (formNames[form].startsWith("form.") ? t(formNames[form]) : formNames[form]);
 
 export class Detail {
@@ -175,7 +176,7 @@ export class Detail {
       if (value === undefined) continue;
       if (key === "userProperties") {
         for (const [name, values] of Object.entries(value)) for (const v of [values].flat()) yield [name, v];
-      } else yield [names[key] ?? key, ArrayBuffer.isView(value) ? text(value) ?? base64(value) : String(value)];
+      } else yield [names[key] ?? key, ArrayBuffer.isView(value) ? text(value) ?? hex(value) : String(value)];
     }
   }
 

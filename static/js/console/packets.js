@@ -20,6 +20,13 @@ const groups = {
   pings: ["PINGREQ", "PINGRESP"],
 };
 
+// What is no packet, such as the end of the connection, has a name in words.
+const typeNames = { connected: "packets.type.connected", closed: "packets.type.closed", error: "packets.type.error", malformed: "packets.type.malformed", lost: "packets.type.lost" };
+const typeName = ({ type }) => (typeNames[type] ? t(typeNames[type]) : type);
+
+// fieldName is the name of a field as the specification has it, but for its capitals.
+const fieldName = (name) => name.replaceAll("_", " ");
+
 export class PacketView {
   #ring = new Ring(most, mostBytes);
   #list;
@@ -128,7 +135,7 @@ export class PacketView {
     }
     const types = groups[kind];
     this.#list.filter((p) => (!types || types.includes(p.type)) && (kind !== "no_pings" || !groups.pings.includes(p.type)) && (dir === "all" || p.dir === dir) && (!mistakes || p.wrong) &&
-      (!search || `${p.type} ${p.topic ?? ""} ${p.id ?? ""} ${p.words().explanation}`.toLowerCase().includes(search)));
+      (!search || `${p.type} ${typeName(p)} ${p.topic ?? ""} ${p.id ?? ""} ${p.words().explanation}`.toLowerCase().includes(search)));
   }
 
   #drawn({ count, through }) {
@@ -156,7 +163,7 @@ export class PacketView {
       el("span", { class: "row-time" }, clock(p.at)),
       el("span", { class: "packet-dir", title: p.dir ? t(p.dir === "out" ? "packets.out" : "packets.in") : undefined }, p.dir === "out" ? "→" : p.dir === "in" ? "←" : "·",
         p.dir && el("span", { class: "sr-only" }, t(p.dir === "out" ? "packets.out" : "packets.in"))),
-      el("span", { class: "packet-type" }, p.wrong && el("span", { class: "packet-wrong", title: t("packets.wrong") }, icon("warned"), el("span", { class: "sr-only" }, t("packets.wrong"))), p.type),
+      el("span", { class: "packet-type" }, p.wrong && el("span", { class: "packet-wrong", title: t("packets.wrong") }, icon("warned"), el("span", { class: "sr-only" }, t("packets.wrong"))), typeName(p)),
       el("span", { class: "row-text" }, words.explanation),
       el("span", { class: "packet-took" }, took === undefined ? "" : `${p.took_ms === undefined ? "" : "↳ "}${duration(took)}`),
       el("span", { class: "row-size" }, p.length ? size(p.length) : ""));
@@ -171,7 +178,7 @@ export class PacketView {
     if (p.length) facts.push([t("packet.length"), `${p.length.toLocaleString()} B`]);
     facts.push([t("packet.connection"), String(p.conn ?? "")]);
     this.#detail.replaceChildren(
-      el("div", { class: "message-head" }, el("h3", {}, p.dir ? `${p.dir === "out" ? "→" : "←"} ${p.type}` : p.type),
+      el("div", { class: "message-head" }, el("h3", {}, p.dir ? `${p.dir === "out" ? "→" : "←"} ${typeName(p)}` : typeName(p)),
         button("failed", t("message.close"), () => this.#show(null), { shape: "ghost square", bare: true })),
       el("p", {}, words.explanation),
       ...(words.warnings ?? []).map((w) => el("div", { class: "packet-warning" }, icon("warned"), el("p", {}, w.text, " ", el("span", { class: "faint" }, w.section)))),
@@ -186,7 +193,7 @@ export class PacketView {
     const to = (seq, key, ms) => {
       const other = this.#by(seq);
       return el("p", { class: "packet-round" }, other
-        ? button("link", t(key, { type: other.type, time: duration(ms ?? 0) }), () => this.#list.select(other.number), { shape: "link" })
+        ? button("link", t(key, { type: typeName(other), time: duration(ms ?? 0) }), () => this.#list.select(other.number), { shape: "link" })
         : t("packet.gone"));
     };
     return [p.answers && to(p.answers, "packet.answers", p.took_ms), p.answered && to(p.answered, "packet.answered", p.answered_ms)].filter(Boolean);
@@ -196,11 +203,11 @@ export class PacketView {
     const all = [];
     for (const [name, value] of Object.entries(fields)) {
       if (name === "payload" && level === "") continue;
-      if (name === "reason") all.push(el("dt", {}, name), el("dd", {}, `${value.name} (${value.code})`, value.text && el("span", { class: "packet-means" }, value.text)));
-      else if (name === "reasons") all.push(el("dt", {}, name), el("dd", {}, ...value.map((r) => el("span", { class: "packet-line" }, `${r.name} (${r.code})`, r.text && el("span", { class: "packet-means" }, r.text)))));
-      else if (Array.isArray(value)) all.push(el("dt", {}, level + name), el("dd", { class: "code" }, ...value.map((v) => el("span", { class: "packet-line" }, Array.isArray(v) ? v.join(": ") : typeof v === "object" ? Object.entries(v).map(([k, x]) => `${k} ${x}`).join(", ") : String(v)))));
+      if (name === "reason") all.push(el("dt", {}, t("packet.reason")), el("dd", {}, `${value.name} (${value.code})`, value.text && el("span", { class: "packet-means" }, value.text)));
+      else if (name === "reasons") all.push(el("dt", {}, t("packet.reasons")), el("dd", {}, ...value.map((r) => el("span", { class: "packet-line" }, `${r.name} (${r.code})`, r.text && el("span", { class: "packet-means" }, r.text)))));
+      else if (Array.isArray(value)) all.push(el("dt", {}, fieldName(level + name)), el("dd", { class: "code" }, ...value.map((v) => el("span", { class: "packet-line" }, Array.isArray(v) ? v.join(": ") : typeof v === "object" ? Object.entries(v).map(([k, x]) => `${fieldName(k)} ${x}`).join(", ") : String(v)))));
       else if (value && typeof value === "object") all.push(...this.#fields(value, name === "properties" ? level : `${level}${name}.`));
-      else all.push(el("dt", {}, level + name), el("dd", { class: "code" }, String(value)));
+      else all.push(el("dt", {}, fieldName(level + name)), el("dd", { class: "code" }, String(value)));
     }
     return all;
   }

@@ -1,5 +1,5 @@
 // Plots the numbers of a topic as they come, with the same as a table.
-import { el } from "./dom.js";
+import { clock, el } from "./dom.js";
 import { guess } from "./decode/guess.js";
 import { text } from "./payload.js";
 import { nameOf, numbers } from "./values.js";
@@ -101,10 +101,12 @@ export class Plot {
     }
     this.#plot?.destroy();
     const c = colours();
-    const axis = { stroke: c.text, grid: { stroke: c.grid, width: 1 }, ticks: { stroke: c.grid, width: 1 }, font: "11px system-ui" };
+    const px = 0.6875 * parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const axis = { stroke: c.text, grid: { stroke: c.grid, width: 1 }, ticks: { stroke: c.grid, width: 1 }, font: `${px}px system-ui` };
     this.#plot = new Library({
       width: this.#canvas.clientWidth || 300, height: 180,
-      axes: [axis, { ...axis, size: 52 }],
+      // Times as everywhere in the page; the spread decides how fine.
+      axes: [{ ...axis, space: 8 * px, values: (_, times) => times.map((s) => clock(1000 * s).slice(0, times.length > 1 && times[1] - times[0] < 1 ? undefined : 8)) }, { ...axis, size: 52 }],
       series: [{ label: t("plot.time") }, ...paths.map((path, i) => ({ label: nameOf(path), stroke: c.series[i % 8], width: 2, dash: dashes[Math.floor(i / 8) % 4], spanGaps: true, points: { size: 4 } }))],
       legend: { show: false },
       cursor: { drag: { x: true, y: false } },
