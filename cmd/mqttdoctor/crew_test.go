@@ -67,7 +67,7 @@ func startCrew(t *testing.T, args ...string) *crew {
 		}
 		t.Log(log)
 		for _, p := range c.all {
-			lines := strings.Split(p.stderr.String(), "\n")
+			lines := slices.DeleteFunc(strings.Split(p.stderr.String(), "\n"), func(line string) bool { return strings.Contains(line, "msg=request ") })
 			t.Log(strings.Join(lines[max(0, len(lines)-100):], "\n"))
 		}
 	})

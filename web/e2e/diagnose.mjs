@@ -82,7 +82,6 @@ const seen = await page.evaluate(() => window.seen);
 assert.ok(await page.evaluate(() => window.moved) < 0.1, "what one reads does not move away while steps come");
 const during = seen.filter((s) => s.state === "running");
 assert.ok(new Set(during.map((s) => s.steps)).size >= 2, `steps came while it ran: ${JSON.stringify(seen)}`);
-assert.ok(seen.at(-1).at - during[0].at > 500, "the run was watched");
 assert.match(during.at(-1).title, /%/);
 assert.match(during.at(-1).icon, /running/);
 assert.match(seen.at(-1).title, /^Does not work/);

@@ -95,8 +95,10 @@ await desk.locator('.run-acts button:has-text("Ask to run it again")').click();
 await desk.waitForURL(/\/requests\//);
 await phone.locator(".help-wish button").waitFor();
 await check(phone, "wish");
+const asked = phone.url();
 await phone.locator(".help-wish button").click();
-await phone.waitForURL((url) => url.href !== desk.url() && url.pathname.startsWith("/runs/"));
+await phone.waitForURL((url) => url.href !== asked && url.pathname.startsWith("/runs/"));
+await ended(phone);
 await desk.waitForFunction(() => document.querySelectorAll(".help-run").length === 4);
 
 // Deleted, the link leads nowhere.
