@@ -174,9 +174,14 @@ func (s *SQL) expireRequests(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// begunFor notes that a run was begun: what the helper wished is on its way.
-func (s *SQL) begunFor(ctx context.Context, tx *sql.Tx, request string) error {
-	if _, err := s.exec(ctx, tx, `UPDATE requests SET wish = '' WHERE id = ? AND wish <> ''`, request); err != nil {
+// begunFor notes that a run was begun: what the helper wished is on its way. Where the request is erased meanwhile, the run is its
+// maker's alone, as those before it.
+func (s *SQL) begunFor(ctx context.Context, tx *sql.Tx, run, request string) error {
+	n, err := s.exec(ctx, tx, `UPDATE requests SET wish = '' WHERE id = ?`, request) // waits for who erases it
+	if err == nil && n == 0 {
+		_, err = s.exec(ctx, tx, `UPDATE runs SET request = '', helper_hash = NULL WHERE id = ?`, run)
+	}
+	if err != nil {
 		return err
 	}
 	return s.engine.signal(ctx, tx, Key(request))

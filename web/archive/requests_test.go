@@ -142,3 +142,20 @@ func TestRequestsAreListedCountedAndExpire(t *testing.T) {
 		}
 	})
 }
+
+// A run that is begun for a request while that is erased is its maker's alone.
+func TestRunBegunForAnErasedRequest(t *testing.T) {
+	onAll(t, func(t *testing.T, s Store, now *time.Time) {
+		ctx := t.Context()
+		askFor(t, s, "q", "ada", *now)
+		if err := s.EraseRequest(ctx, "q"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Create(ctx, header("x", *now), Owner{TokenHash: []byte("t"), Request: "q", HelperHash: []byte("ada")}, Room{}); err != nil {
+			t.Fatal(err)
+		}
+		if run, err := s.Run(ctx, "x"); err != nil || run.Owner.Request != "" || run.Owner.HelperHash != nil {
+			t.Errorf("%+v, %v", run.Owner, err)
+		}
+	})
+}

@@ -37,7 +37,7 @@ func (s *SQL) Create(ctx context.Context, header diag.Report, owner Owner, room 
 		if err != nil || owner.Request == "" {
 			return err
 		}
-		return s.begunFor(ctx, tx, owner.Request)
+		return s.begunFor(ctx, tx, header.ID, owner.Request)
 	})
 }
 
