@@ -134,7 +134,10 @@ function connect() {
   socket.addEventListener("close", (event) => {
     if (event.code === 1000) {
       // The run is over, and so is the stream; a page that missed the end shows it now.
-      setTimeout(() => { if (!over) location.reload(); }, 500);
+      setTimeout(() => {
+        if (queue.length) draw(); // a browser that is busy has not found the time yet
+        if (!over) location.reload();
+      }, 500);
       return;
     }
     tries++;
