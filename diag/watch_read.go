@@ -56,6 +56,9 @@ const (
 	timerPercent = 5
 )
 
+// SoonAfterConnect parts a kick from a limit on age.
+const SoonAfterConnect = 3 * time.Second
+
 // slackOf is how far from its length a timer may fire.
 func slackOf(timer time.Duration) time.Duration {
 	return max(min(timerSlack, timer/5), timer*timerPercent/100)
@@ -412,7 +415,8 @@ func (r *watchReader) sortLanes(l *IdleLimit) {
 	l.Bad, l.Good = slices.Compact(l.Bad), slices.Compact(l.Good)
 }
 
-// lifetime: connections end at one age, also those with traffic, and none became older.
+// lifetime: connections end at one age, also those with traffic, and none became older. A server that is short of time ends
+// some late: of many that fit, a few may be older by half.
 func (r *watchReader) lifetime() *Lifetime {
 	all := r.rest(nil)
 	if len(all) < 2 {
@@ -423,24 +427,37 @@ func (r *watchReader) lifetime() *Lifetime {
 		ages = append(ages, r.o.Drops[i].Age)
 	}
 	age := medianOf(ages)
-	var fit []int
+	var fit, late []int
 	busy := false
 	for _, i := range all {
-		if d := r.o.Drops[i]; near(d.Age, age) {
+		switch d := r.o.Drops[i]; {
+		case near(d.Age, age):
 			fit = append(fit, i)
 			busy = busy || 2*d.Quiet < age
+		case r.noneLasted() || d.Age > age && 2*d.Age <= 3*age:
+			late = append(late, i)
 		}
 	}
-	if len(fit) < 2 || 3*len(fit) < 2*len(all) || !busy {
+	if len(fit) < 2 || !r.noneLasted() && (3*len(fit) < 2*len(all) || !busy) {
 		return nil
 	}
+	oldest := age + slackOf(age)
+	if len(fit) >= 4*len(late) && len(late) > 0 {
+		oldest = age * 3 / 2
+	}
 	for _, l := range r.o.Lanes {
-		if l.Longest > age && !near(l.Longest, age) {
+		if l.Longest > oldest && !r.noneLasted() {
 			return nil
 		}
 	}
+	fit = append(fit, late...)
 	r.explain(fit)
 	return &Lifetime{Drops: fit, After: age}
+}
+
+// noneLasted tells that every connection ended soon after it was made: how soon exactly does not matter.
+func (r *watchReader) noneLasted() bool {
+	return !slices.ContainsFunc(r.o.Lanes, func(l Lane) bool { return l.Longest >= SoonAfterConnect })
 }
 
 // unanswered: somebody takes our bytes and does not answer, more than once, and also where it was never quiet for long.

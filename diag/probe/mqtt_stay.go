@@ -25,7 +25,23 @@ const stayLeast = 500 * time.Millisecond
 // afterMessages are the checks that use the asked session: what is to last longer, or opens many connections, comes behind.
 var afterMessages = []diag.ProbeID{checkMQTT, checkOlder, "mqtt.ping", checkSubscribe, checkAlone, checkRoundTrip, checkQoS2, checkPublish}
 
-// mqttStay tells whether the asked session has lasted until now; where drops are the complaint, it watches on for a while.
+// stayLong is for how long it is watched where somebody has trouble with connecting or staying connected, and in deep runs: a
+// broker may ask others about the client first, who take their time.
+const stayLong = diag.SoonAfterConnect
+
+// stayFor is the age up to which the asked session is watched.
+func stayFor(o diag.PlanOptions) time.Duration {
+	switch o.Symptom {
+	case diag.SymptomDrops, diag.SymptomCannotConnect, diag.SymptomTimeout, diag.SymptomRefused, diag.SymptomAuth:
+		return min(o.Timeout, stayLong)
+	}
+	if o.Depth == diag.DepthDeep {
+		return min(o.Timeout, stayLong)
+	}
+	return stayLeast
+}
+
+// mqttStay tells whether the asked session has lasted until now, or up to a certain age.
 var mqttStay = diag.Probe{
 	ID: checkStay, Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
 	Needs: afterMessages,
@@ -35,11 +51,7 @@ var mqttStay = diag.Probe{
 		if !ok {
 			return diag.Skipped(diag.N("skip.no_session"))
 		}
-		d := stayLeast - time.Since(x.since)
-		if env.Options.Symptom == diag.SymptomDrops {
-			d = min(env.Options.Timeout, 3*time.Second)
-		}
-		return watchResult(watchSession(ctx, env, x, d))
+		return watchResult(watchSession(ctx, env, x, stayFor(env.Options)-time.Since(x.since)))
 	},
 }
 

@@ -83,7 +83,7 @@ func TestWatch(t *testing.T) {
 		{name: "idle, and nobody answers from then on", peer: behind(diagtest.FlowLimits{Idle: 4500 * time.Millisecond, End: diagtest.FlowForget}), plan: watching(14 * time.Second),
 			in: keepAlive(60), want: "mqtt.idle_disconnect", variant: "between"},
 		{name: "idle above the keep alive", peer: behind(diagtest.FlowLimits{Idle: 6 * time.Second}), plan: watching(14 * time.Second), in: keepAlive(3)},
-		{name: "young age", peer: behind(diagtest.FlowLimits{Lifetime: 4 * time.Second, End: diagtest.FlowRST}), plan: watching(12 * time.Second), want: "mqtt.kicked_after_connect"},
+		{name: "young age", peer: behind(diagtest.FlowLimits{Lifetime: 4 * time.Second, End: diagtest.FlowRST}), plan: watching(12 * time.Second), want: "mqtt.lifetime_limit"},
 		{name: "all at once", peer: behind(diagtest.FlowLimits{Every: 4 * time.Second}), plan: watching(15 * time.Second), want: "mqtt.unstable", variant: "together",
 			check: func(t *testing.T, r diag.Report) {
 				if got := r.RootCause.Args["interval"]; got != "4 s" {

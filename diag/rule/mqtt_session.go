@@ -156,7 +156,7 @@ func kickedAfterConnect(v *diag.View) diag.Verdict {
 	if quiet, soon := onlyQuietEnd(v); soon {
 		return diag.Excluded(diag.N("because.busy_session_lasts", "duration", diag.FormatSpan(quiet.Seen.Busy)))
 	}
-	if s, r, ok := watchedFor(v); ok && r.Lifetime != nil && r.Lifetime.After < soonAfterConnect {
+	if s, r, ok := watchedFor(v); ok && r.Lifetime != nil && r.Lifetime.After < diag.SoonAfterConnect {
 		f := watchFinding(s, inSeconds(diag.EvDropAge, r.Lifetime.After))
 		f.Args["duration"] = diag.FormatSpan(r.Lifetime.After)
 		if reason := commonReason(s.Seen, r.Lifetime.Drops); reason != "" {

@@ -31,9 +31,6 @@ var watchRules = []diag.Rule{
 		When:       unstable},
 }
 
-// soonAfterConnect parts a kick from a limit on age.
-const soonAfterConnect = 10 * time.Second
-
 // watchedFor is the watch of several connections, with what its drops have in common.
 func watchedFor(v *diag.View) (diag.Sight[*diag.ConnectionWatch], diag.WatchReading, bool) {
 	s, ok := first(diag.SeenBy[*diag.ConnectionWatch](v, checkWatch), func(o *diag.ConnectionWatch) bool {
@@ -152,7 +149,7 @@ func lifetimeLimit(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.nothing_dropped", "duration", diag.FormatSpan(s.Seen.Watched)))
 	case r.Lifetime == nil:
 		return diag.Excluded(diag.N("because.no_fixed_age"))
-	case r.Lifetime.After < soonAfterConnect:
+	case r.Lifetime.After < diag.SoonAfterConnect:
 		return diag.Open()
 	}
 	f := watchFinding(s, inSeconds(diag.EvDropAge, r.Lifetime.After))

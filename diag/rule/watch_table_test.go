@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -125,8 +126,13 @@ func watchLookAlikes() []recorded {
 		{name: "only quieter ones than asked", target: none, steps: steps(watchedLanes(false, 180, drop(2, 154, 150, 150))), want: ""},
 		{name: "one age", target: none, steps: steps(watchedLanes(false, 125, aged...)), want: "mqtt.lifetime_limit",
 			because: map[diag.Code]string{"mqtt.idle_disconnect": "because.no_idle_limit", "mqtt.unstable": "because.drops_explained"}},
+		{name: "one age, and one some seconds late", target: none, steps: steps(watchedLanes(false, 125, append(slices.Clone(aged), drop(2, 138, 72, 60))...)), want: "mqtt.lifetime_limit"},
+		{name: "one age, and one long after", target: none, steps: steps(watchedLanes(false, 180, append(slices.Clone(aged), drop(2, 166, 100, 60))...)), want: "mqtt.unstable"},
+		{name: "none gets old", target: none, steps: steps(watchedLanes(false, 9, drop(0, 1, 1, 1), drop(1, 3, 1, 1), drop(2, 5.4, 1.4, 1.4), drop(3, 7, 1, 1), drop(4, 9, 1, 1),
+			drop(0, 3.3, 1.3, 1.3), drop(1, 5, 1, 1), drop(2, 7.4, 1, 1), drop(3, 9, 1, 1), drop(0, 6.2, 1.9, 1.9), drop(1, 8, 2, 1), drop(0, 8.2, 1, 1), drop(2, 9, 0.6, 0.6), drop(1, 9, 0.5, 0.5))),
+			want: "mqtt.kicked_after_connect"},
 		{name: "one young age", target: none, steps: steps(watchedLanes(false, 18, drop(0, 5, 5, 5), drop(1, 7, 5, 1), drop(2, 9, 5, 5), drop(3, 11, 5, 5), drop(4, 13, 5, 5),
-			drop(0, 11.1, 5, 5), drop(1, 13.2, 5, 1), drop(2, 15, 5, 5), drop(3, 17.1, 5, 5), drop(0, 17.5, 5, 5))), want: "mqtt.kicked_after_connect"},
+			drop(0, 11.1, 5, 5), drop(1, 13.2, 5, 1), drop(2, 15, 5, 5), drop(3, 17.1, 5, 5), drop(0, 17.5, 5, 5))), want: "mqtt.lifetime_limit"},
 		{name: "all at once, twice", target: none, steps: steps(watchedLanes(false, 180, twice...)), want: "mqtt.unstable", variant: "together"},
 		{name: "all at once, and not back", target: none, steps: steps(away(watchedLanes(false, 180, allAt(50, disconnect(0x8B, "Server shutting down"))...), 130*time.Second, false)), want: "mqtt.unstable", variant: "gone"},
 		{name: "all at once, and back after a while", target: none, steps: steps(away(watchedLanes(false, 180, allAt(50, disconnect(0x8B, "Server shutting down"))...), 20*time.Second, true)), want: "mqtt.unstable", variant: "once_together"},
