@@ -58,9 +58,11 @@ type ConnectResult struct {
 
 	// RTT is the time from the SYN to the end of the attempt: one round trip, where connected or answered and
 	// SYNRetransmits is 0.
-	RTT            time.Duration
-	SYNRetransmits int
-	LocalAddr      netip.AddrPort // invalid where the attempt ended before there was one
+	RTT time.Duration
+	// SYNRetransmits are SYNs that were sent again since the one before was lost, or its answer. LateSYNs were sent again although
+	// it was answered: the answer took longer than the kernel waits for it.
+	SYNRetransmits, LateSYNs int
+	LocalAddr                netip.AddrPort // invalid where the attempt ended before there was one
 }
 
 // ConnectTCP makes one TCP connection to one address and tells what came back. The connection is nil unless Outcome is

@@ -59,11 +59,21 @@ func connectTCP(ctx context.Context, target netip.AddrPort, opts ConnectOptions)
 		return nil, local(err)
 	}
 	// The kernel stamped the SYN and its answer itself; we may have turned to the answer late.
-	if info, err := TCPInfo(conn); err == nil && info.MinRTT > 0 && r.SYNRetransmits == 0 {
-		r.RTT = min(r.RTT, info.MinRTT)
+	if info, err := TCPInfo(conn); err == nil && info.MinRTT > 0 && info.MinRTT <= r.RTT+10*time.Millisecond { // what it does not know is huge; timestamps count milliseconds
+		r.LateSYNs = lateSYNs(info.MinRTT, r.SYNRetransmits)
+		if r.SYNRetransmits -= r.LateSYNs; r.SYNRetransmits == 0 {
+			r.RTT = min(r.RTT, info.MinRTT)
+		}
 	}
 	return conn, r
 }
+
+// synWait is for how long the kernel awaits the answer to a SYN before it sends another (RFC 6298 2.1), at first.
+const synWait = time.Second
+
+// lateSYNs is how many of the SYNs that were sent again went out while the answer to the one before was under way. The round trip
+// is that of the SYN which was answered: the answer repeats its timestamp (RFC 7323 4.1).
+func lateSYNs(rtt time.Duration, again int) int { return min(again, int(rtt/synWait)) }
 
 // judge names what the kernel answered.
 func (s *socket) judge(r *ConnectResult, a answer) {

@@ -162,3 +162,25 @@ func listenRight(t *testing.T, path *diagtest.Path, serve func(net.Conn)) netip.
 	t.Cleanup(func() { l.Close(); <-ended })
 	return netip.MustParseAddrPort(l.Addr().String())
 }
+
+// On a path that takes longer than the kernel waits for an answer, SYNs are sent again of which none was lost.
+func TestLateSYNs(t *testing.T) {
+	path := diagtest.LatencyPath(t, 550*time.Millisecond)
+	target := listenRight(t, path, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	_ = path.Left.Do(func() error {
+		conn, r := ConnectTCP(t.Context(), target, ConnectOptions{})
+		if conn == nil || r.SYNRetransmits != 0 || r.LateSYNs == 0 || r.RTT < 1100*time.Millisecond {
+			t.Errorf("%+v", r)
+			return nil
+		}
+		return conn.Close()
+	})
+	for _, tt := range []struct {
+		rtt         time.Duration
+		again, want int
+	}{{20 * time.Millisecond, 2, 0}, {1200 * time.Millisecond, 1, 1}, {1200 * time.Millisecond, 2, 1}, {2500 * time.Millisecond, 1, 1}, {time.Second / 2, 0, 0}} {
+		if got := lateSYNs(tt.rtt, tt.again); got != tt.want {
+			t.Errorf("%v, %d times: %d, want %d", tt.rtt, tt.again, got, tt.want)
+		}
+	}
+}

@@ -15,6 +15,7 @@ type Info struct {
 	RTO    time.Duration // the retransmission time-out
 
 	Retransmits int // segments sent again, in all
+	Spurious    int // of these, those that the peer already had (RFC 2883); it tells so when it next acknowledges something
 	Backoff     int // how often the RTO was doubled for the segment that is waiting now
 	Unacked     int // segments sent and not acknowledged
 	Lost        int // segments believed lost

@@ -30,7 +30,7 @@ func tcpInfo(conn syscall.Conn) (Info, error) {
 	us := func(n uint32) time.Duration { return time.Duration(n) * time.Microsecond }
 	return Info{
 		RTT: us(info.Rtt), MinRTT: us(info.Min_rtt), RTO: us(info.Rto),
-		Retransmits: int(info.Total_retrans), Backoff: int(info.Backoff), Unacked: int(info.Unacked), Lost: int(info.Lost),
+		Retransmits: int(info.Total_retrans), Spurious: int(info.Dsack_dups), Backoff: int(info.Backoff), Unacked: int(info.Unacked), Lost: int(info.Lost),
 		BytesAcked: info.Bytes_acked, BytesReceived: info.Bytes_received,
 		SndMSS: int(info.Snd_mss), RcvMSS: int(info.Rcv_mss), PMTU: int(info.Pmtu),
 		SegsIn: int(info.Segs_in), DataSegsIn: int(info.Data_segs_in), RcvOutOfOrder: int(info.Rcv_ooopack),

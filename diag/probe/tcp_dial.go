@@ -47,7 +47,7 @@ func dialTCPOnce(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect,
 		if !errors.Is(result.Err, netprobe.ErrUnsupported) {
 			env.Conns.Add()
 			describeTCP(o, result)
-			return o, ackQuickly(env, conn)
+			return o, ackQuickly(env, conn, result.LateSYNs)
 		}
 	}
 	begun := time.Now()
@@ -55,7 +55,7 @@ func dialTCPOnce(ctx context.Context, env *diag.Env, r route) (*diag.TCPConnect,
 	o.RTT = time.Since(begun)
 	if err == nil {
 		o.Outcome = diag.OutcomeOK
-		return o, ackQuickly(env, conn)
+		return o, ackQuickly(env, conn, 0)
 	}
 	o.Error = err.Error()
 	switch {

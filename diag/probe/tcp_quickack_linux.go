@@ -15,6 +15,7 @@ import (
 // 40 ms would make the broker look slower than it is.
 type quickAck struct {
 	*net.TCPConn
+	lateSYNs int // sent again, and not lost
 
 	mu     sync.Mutex
 	closed bool
@@ -60,25 +61,25 @@ func (c *quickAck) info() (netprobe.Info, error) {
 	return netprobe.TCPInfo(c.TCPConn)
 }
 
-// repeats is how many segments were sent again, the SYN among them.
+// repeats is how many segments were sent again, the SYN among them: those apart that had only been late.
 func (c *quickAck) repeats() int {
 	info, err := c.info()
 	if err != nil {
 		return 0
 	}
-	return info.Retransmits
+	return max(0, info.Retransmits-info.Spurious-c.lateSYNs)
 }
 
 // NetConn is the connection below, for those who look at its socket.
 func (c *quickAck) NetConn() net.Conn { return c.TCPConn }
 
 // ackQuickly wraps a TCP connection and lets its repeats be counted; any other stays as it is.
-func ackQuickly(env *diag.Env, conn net.Conn) net.Conn {
+func ackQuickly(env *diag.Env, conn net.Conn, lateSYNs int) net.Conn {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return conn
 	}
-	c := &quickAck{TCPConn: tcp}
+	c := &quickAck{TCPConn: tcp, lateSYNs: lateSYNs}
 	env.Repeats.Watch(c.repeats)
 	return c
 }

@@ -9,4 +9,4 @@ import (
 )
 
 // ackQuickly does nothing where the system has no TCP_QUICKACK.
-func ackQuickly(_ *diag.Env, conn net.Conn) net.Conn { return conn }
+func ackQuickly(_ *diag.Env, conn net.Conn, _ int) net.Conn { return conn }
