@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"testing"
+	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 )
@@ -62,8 +63,10 @@ func startNATS(t testing.TB, config *tls.Config, change ...func(*natsserver.Opti
 		NoSigs:     true,
 		JetStream:  true, // MQTT sessions are kept in it
 		StoreDir:   t.TempDir(),
-		MQTT:       natsserver.MQTTOpts{Host: "127.0.0.1", Port: FreePort(t), TLSConfig: config},
-		Websocket:  natsserver.WebsocketOpts{Host: "127.0.0.1", Port: FreePort(t), TLSConfig: config, NoTLS: config == nil},
+		// Not its two seconds, which a busy machine does not keep.
+		AuthTimeout: 60,
+		MQTT:        natsserver.MQTTOpts{Host: "127.0.0.1", Port: FreePort(t), TLSConfig: config, TLSTimeout: 60},
+		Websocket:   natsserver.WebsocketOpts{Host: "127.0.0.1", Port: FreePort(t), TLSConfig: config, NoTLS: config == nil, HandshakeTimeout: time.Minute},
 	}
 	for _, f := range change {
 		f(options)

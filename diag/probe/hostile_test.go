@@ -122,7 +122,7 @@ func TestHostilePeersCostLittleTimeAndMemory(t *testing.T) {
 				report, took := hostileRun(t, url)
 				// One time-out of a second for the asked path and one for what narrows it down, a second for each further
 				// round of variations, and much slack for a busy machine: the point is that there is an end.
-				if took > 20*time.Second {
+				if took > 2*time.Minute {
 					t.Errorf("%s: the run took %v", name, took)
 				}
 				if report.State != diag.StateFinished || report.Verdict == diag.OverallHealthy {

@@ -721,6 +721,7 @@ func foreign(v *diag.View) (protocol, banner, step string, evidence []diag.Evide
 	for _, s := range attempts(v, diag.PurposePlain, diag.PurposeTLS, diag.PurposeWebSocket, diag.PurposeRaw) {
 		a := s.Seen
 		switch {
+		case a.MQTT != nil && a.MQTT.Speaks == "http" && v.Target.Scheme == diag.SchemeWSS: // as a web server says to who comes without TLS
 		case a.MQTT != nil && a.MQTT.Outcome == diag.OutcomeOther && outside(a.MQTT.Speaks):
 			return a.MQTT.Speaks, a.MQTT.Banner, s.Step.ID, s.Step.Evidence
 		case a.WS != nil && a.WS.HTTP() && a.Transport.UsesTLS() == v.Target.Scheme.UsesTLS() && !v.Target.Scheme.IsWebSocket():
