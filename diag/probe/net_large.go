@@ -45,7 +45,7 @@ var netLarge = diag.Probe{
 			var both sync.WaitGroup
 			both.Go(func() { o.Again = sendLarge(ctx, env, usual) })
 			small := usual
-			small.MaxSegment, o.Segment = smallSegment, smallSegment
+			small.MaxSegment, o.Segment = smallestSegment, smallestSegment
 			both.Go(func() { o.Small = sendLarge(ctx, env, small) })
 			both.Wait()
 		}

@@ -13,6 +13,10 @@ import (
 // and tunnels in tunnels take some more.
 const smallSegment = 1100
 
+// smallestSegment fits the odd link that takes less: IPv4 itself demands no more than packets of 68 bytes of a link, and 576 of
+// a host (RFC 791 3.2); serial and radio links are set to 296 and the like (RFC 1144 5).
+const smallestSegment = 216
+
 // smallPieces is how the check repeats a connection that hangs, each on one of its own, side by side.
 var smallPieces = []struct {
 	name    string
@@ -24,6 +28,7 @@ var smallPieces = []struct {
 	{"again", diag.PurposeRetry, func(*route) {}, false},
 	// TCP_MAXSEG bounds both directions: it is also what our SYN announces.
 	{strconv.Itoa(smallSegment), diag.PurposeSmallSegments, func(r *route) { r.MaxSegment = smallSegment }, false},
+	{strconv.Itoa(smallestSegment), diag.PurposeSmallSegments, func(r *route) { r.MaxSegment = smallestSegment }, false},
 	// Go's usual hello is larger than one segment. A peer that takes the small one and not the usual one even in small
 	// segments has trouble with hellos in two pieces, and the path is in order.
 	{"X25519", diag.PurposeSmallHello, func(r *route) { r.TLS.SmallHello = true }, true},

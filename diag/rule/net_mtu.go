@@ -30,7 +30,7 @@ func mtuBlackhole(v *diag.View) diag.Verdict {
 		return diag.Open()
 	}
 	small := attempts(v, diag.PurposeSmallSegments)
-	found, works := first(small, func(a *diag.Attempt) bool { return passedBeyond(a, hung.Check) })
+	found, works := largestThatPassed(small, hung.Check)
 	if !works {
 		if len(small) > 0 {
 			return diag.Excluded(diag.N("because.small_packets_hang"))
@@ -55,6 +55,19 @@ func mtuBlackhole(v *diag.View) diag.Verdict {
 		f.Args["count"] = strconv.Itoa(t.Retransmits)
 	}
 	return diag.Holds(f)
+}
+
+// largestThatPassed is the connection in the largest of the small packets that got further than the check that hung.
+func largestThatPassed(small []diag.Sight[*diag.Attempt], hung diag.ProbeID) (diag.Sight[*diag.Attempt], bool) {
+	small = slices.DeleteFunc(slices.Clone(small), func(s diag.Sight[*diag.Attempt]) bool { return !passedBeyond(s.Seen, hung) })
+	if len(small) == 0 {
+		return diag.Sight[*diag.Attempt]{}, false
+	}
+	segment := func(s diag.Sight[*diag.Attempt]) int {
+		n, _ := strconv.Atoi(s.Seen.Label)
+		return n
+	}
+	return slices.MaxFunc(small, func(a, b diag.Sight[*diag.Attempt]) int { return segment(a) - segment(b) }), true
 }
 
 // passedAgain is the same connection once more, in packets of the usual size, where it got further than the check that hung: it
