@@ -80,6 +80,9 @@ type Burst struct {
 // checkBurst is the check that sends the numbered messages.
 const checkBurst ProbeID = "msg.burst"
 
+// checkSession is the check that leaves and comes back, for messages that were kept meanwhile.
+const checkSession ProbeID = "msg.session"
+
 // Bound is how long a burst and what tells its faults apart may take: ninety seconds for a hundred messages at a broker that
 // loses some, and for more what a broker needs that delivers ten in a round trip.
 func (b Burst) Bound() time.Duration {
@@ -300,6 +303,9 @@ func (p Plan) Deadline() time.Duration {
 	}
 	if slices.ContainsFunc(p.Checks, func(c Probe) bool { return c.ID == checkBurst }) {
 		d += p.Options.Burst.Bound()
+	}
+	if slices.ContainsFunc(p.Checks, func(c Probe) bool { return c.ID == checkSession }) {
+		d += 10 * p.Options.Timeout // messages that nobody kept are awaited twice, for more than two time-outs each
 	}
 	if p.Options.Watch > 0 { // what is still open is asked once more at its end
 		d += p.Options.Watch + 2*p.Options.Timeout + 5*time.Second

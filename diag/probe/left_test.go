@@ -37,7 +37,7 @@ func lookingAt(ctx context.Context, t *testing.T, b *diagtest.Broker, clientID s
 // names too, since some brokers keep retained messages from wildcards.
 func nothingLeft(t *testing.T, b *diagtest.Broker) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	s := lookingAt(ctx, t, b, "looks-for-leftovers")
 	defer s.Close()

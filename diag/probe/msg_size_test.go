@@ -64,7 +64,7 @@ func TestTooLarge(t *testing.T) {
 	silent := diagtest.PublishAnswer{Action: diagtest.Silence}
 	hangs := scripted(diagtest.Script{OnPublish: func(m diagtest.Message) diagtest.PublishAnswer {
 		if len(m.Payload) > 6000 {
-			time.Sleep(2 * time.Second)
+			time.Sleep(4 * time.Second)
 		}
 		return diagtest.PublishAnswer{}
 	}})
@@ -102,7 +102,7 @@ func TestTooLarge(t *testing.T) {
 		inVersions(scenario{name: "no limit, and a checkup", peer: scripted(diagtest.Script{})}, everyVersion...),
 		inVersions(scenario{name: "neither acknowledged nor delivered", peer: limited(3000, silent), plan: lost, want: "msg.too_large", variant: "dropped"}, "auto", "3.1.1"),
 		// Got stuck: it takes the whole time-out each time.
-		inVersions(scenario{name: "stuck", peer: hangs, plan: diag.PlanInput{Symptom: "lost", TimeoutS: seconds(0.7)}, want: "msg.too_large", variant: "stuck",
+		inVersions(scenario{name: "stuck", peer: hangs, plan: diag.PlanInput{Symptom: "lost", TimeoutS: seconds(1.5)}, want: "msg.too_large", variant: "stuck",
 			readings: []diag.Code{"net.mtu_blackhole"}}, "3.1.1"),
 		// Only the first large message fails: it was not the size.
 		inVersions(scenario{name: "unsteady", peer: func(t testing.TB) string {

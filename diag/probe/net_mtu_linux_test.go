@@ -83,14 +83,15 @@ func hole(size int, fromLeft, fromRight bool) func(*diagtest.Path) {
 
 func TestBlackHoles(t *testing.T) {
 	t.Parallel()
+	patient := diag.PlanInput{TimeoutS: seconds(4)} // what gets through in small pieces must have the time for it
 	longToken := diag.NewSecret(strings.Repeat("t", 3000))
 	runPathScenarios(t, []pathScenario{
 		{scenario{name: "a path in order"}, pathBroker(false, nil)},
 		{scenario{name: "a path in order with TLS"}, pathBroker(true, nil)},
-		{scenario{name: "large packets vanish towards us", want: "net.mtu_blackhole", variant: "towards_us"}, pathBroker(true, hole(1300, false, true))},
-		{scenario{name: "large packets vanish towards the peer", want: "net.mtu_blackhole", variant: "towards_peer"}, pathBroker(true, hole(1300, true, false))},
-		{scenario{name: "all but very small packets vanish both ways", want: "net.mtu_blackhole", variant: "*"}, pathBroker(true, hole(600, true, true))},
-		{scenario{name: "a long token vanishes", want: "net.mtu_blackhole", in: diag.TargetInput{Username: "u", Password: longToken}},
+		{scenario{name: "large packets vanish towards us", plan: patient, want: "net.mtu_blackhole", variant: "towards_us"}, pathBroker(true, hole(1300, false, true))},
+		{scenario{name: "large packets vanish towards the peer", plan: patient, want: "net.mtu_blackhole", variant: "towards_peer"}, pathBroker(true, hole(1300, true, false))},
+		{scenario{name: "all but very small packets vanish both ways", plan: patient, want: "net.mtu_blackhole", variant: "*"}, pathBroker(true, hole(600, true, true))},
+		{scenario{name: "a long token vanishes", plan: patient, want: "net.mtu_blackhole", in: diag.TargetInput{Username: "u", Password: longToken}},
 			pathBroker(false, hole(1300, true, false))},
 		{scenario{name: "a long token arrives", in: diag.TargetInput{Username: "u", Password: longToken}}, pathBroker(false, nil)},
 		{scenario{name: "large messages vanish towards the peer", want: "net.mtu_blackhole", variant: "message", plan: diag.PlanInput{Symptom: "lost", TimeoutS: seconds(5)}},
