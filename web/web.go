@@ -19,6 +19,7 @@ import (
 
 	"mqttdoctor/diag/catalogue"
 	"mqttdoctor/diag/demo"
+	awake "mqttdoctor/diag/patience"
 	"mqttdoctor/handlers"
 	"mqttdoctor/static"
 	"mqttdoctor/web/archive"
@@ -58,8 +59,10 @@ type Server struct {
 // How long the parts of an end in order may take. Together they stay under the 30 s after which Kubernetes kills, and the
 // first is longer than the runner's grace for slow probes.
 const (
-	stopRuns     = 10 * time.Second
-	stopRequests = 5 * time.Second
+	stopRuns = 10 * time.Second
+	// stopRequests is longer than the 5 s for which http.Server takes a new connection for one that will say something, such as those
+	// that browsers open beforehand.
+	stopRequests = 7 * time.Second
 )
 
 // sweepEvery is how often expired reports are erased: their time is given in days.
@@ -296,7 +299,7 @@ func (s *Server) drain(served <-chan error) error {
 // stopServing ends runs, then viewers and requests.
 func (s *Server) stopServing() error {
 	var errs []error
-	ctx, cancel := context.WithTimeout(context.Background(), stopRuns)
+	ctx, cancel := awake.WithTimeout(context.Background(), stopRuns)
 	defer cancel()
 	if err := s.runs.Stop(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("runs did not end in time: %w", err))
@@ -305,7 +308,7 @@ func (s *Server) stopServing() error {
 		errs = append(errs, fmt.Errorf("consoles did not end in time: %w", err))
 	}
 	// Viewers got run.finished and go by themselves; what is left after the time is dropped.
-	ctx, cancel = context.WithTimeout(context.Background(), stopRequests)
+	ctx, cancel = awake.WithTimeout(context.Background(), stopRequests)
 	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("requests did not end in time: %w", err), s.http.Close())
