@@ -36,8 +36,8 @@ func (m *Runs) Tend(ctx context.Context) {
 	for {
 		round, cancel := context.WithTimeout(ctx, beatTime)
 		err := m.beat(round)
+		m.meter.beats.WithLabelValues(result(err == nil)).Inc() // before others can learn of it
 		m.beaten.Store(&beaten{time.Now(), err})
-		m.meter.beats.WithLabelValues(result(err == nil)).Inc()
 		if err == nil && steady.IsZero() {
 			steady = time.Now()
 		}
