@@ -74,6 +74,7 @@ type recount struct {
 	tests      []testMessage
 	first      int // so many were sent before
 	wait, path time.Duration
+	busy       time.Duration // that this process did not run while more was sent
 }
 
 // odd lists the QoS of the messages that had not come, or came slowly.
@@ -101,6 +102,8 @@ func (c *recount) missing() bool {
 // sendMore sends further messages of those QoS, two of each in turn, since one that loses every second message could otherwise lose
 // all of one QoS and none of the other, and awaits them together with those that are missing.
 func (c *recount) sendMore(ctx context.Context, env *diag.Env, topic string, qos []byte) {
+	lag := patience.Watch()
+	defer func() { c.busy = lag.Stop() }()
 	acks, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
 	defer cancel()
 	pending := c.publishMore(acks, env, topic, qos)
@@ -148,7 +151,7 @@ func (c *recount) longest() time.Duration {
 
 func (c *recount) result(topic string, scratch bool) *diag.Recount {
 	o := &diag.Recount{Version: c.x.version, Address: c.x.address, Topic: topic, Scratch: scratch, Path: c.path, Filters: c.x.matching(topic),
-		SentAgain: len(c.tests) - c.first, Bytes: len(c.tests[len(c.tests)-1].marker)}
+		SentAgain: len(c.tests) - c.first, Bytes: len(c.tests[len(c.tests)-1].marker), Busy: c.busy}
 	for i, m := range c.tests {
 		if m.delivery.Published != diag.OutcomeOK {
 			continue
