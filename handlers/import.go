@@ -131,11 +131,13 @@ func (h *Handlers) handleImportPage(w http.ResponseWriter, r *http.Request) erro
 // handleImportForm takes the file of the page's form.
 func (h *Handlers) handleImportForm(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxImport+4<<10)
-	in, err := importedFile{}, error(&badRequest{status: http.StatusBadRequest, code: "no_report"})
+	in, err := importedFile{}, error(&badRequest{status: http.StatusBadRequest, code: "no_file"})
 	if file, _, fileErr := r.FormFile("report"); fileErr == nil {
 		defer file.Close()
 		defer func() { _ = r.MultipartForm.RemoveAll() }()
 		in, err = readImport(file)
+	} else if !errors.Is(fileErr, http.ErrMissingFile) {
+		err = &badRequest{status: http.StatusBadRequest, code: "no_report"}
 	}
 	if err == nil {
 		var started Started

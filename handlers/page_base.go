@@ -35,7 +35,8 @@ func (h *Handlers) page(w http.ResponseWriter, r *http.Request) templates.Page {
 			p.SignIn.LeaveLink = h.SignIn.Elsewhere(r)
 		}
 	}
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+	// Where a form was sent to there may be no page.
+	if form := r.URL.Path == "/import" || r.URL.Path == "/requests/new"; form || r.Method == http.MethodGet || r.Method == http.MethodHead {
 		p.Path = r.URL.Path
 	}
 	if from := r.URL.Query().Get("from"); idPattern.MatchString(from) {
