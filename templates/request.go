@@ -169,12 +169,12 @@ func (r RequestPage) asksAny(fields ...string) bool { return slices.ContainsFunc
 
 func (r RequestPage) path() string { return "/requests/" + r.Request.ID }
 
-// who asks, in words.
-func (r RequestPage) who() string {
+// fromWhom says a text that names who asks; nobody may be named.
+func (r RequestPage) fromWhom(key string, pairs ...string) string {
 	if r.Request.From == "" {
-		return r.T("help.somebody")
+		return r.T(key+".unknown", pairs...)
 	}
-	return r.Request.From
+	return r.T(key, append(pairs, "who", r.Request.From)...)
 }
 
 // place is where the run goes: where passwords go.

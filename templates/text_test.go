@@ -33,6 +33,7 @@ func families() []string {
 	}
 	add("field.qos.", "0", "1", "2")
 	add("theme.", "auto", "light", "dark")
+	add("help.", "asks", "asks.unknown", "banner.owner", "banner.owner.unknown", "wish.asks", "wish.asks.unknown", "wish.asks_step", "wish.asks_step.unknown")
 	add("admin.", "runs", "audit", "limits")
 	add("admin.result.", "running", "healthy", "attention", "broken", "inconclusive")
 	add("admin.act.", "run", "import", "cancel", "erase", "console", "ask", "ask_erase", "limits", "sign_in", "sign_in_refused", "sign_out")
