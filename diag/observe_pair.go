@@ -98,12 +98,16 @@ func (p *ClientPair) Facts() []Evidence {
 	f.add(EvAddress, p.Address)
 	f.add(EvMQTTVersion, string(p.Version))
 	f.add(EvTopic, p.Topic)
-	if p.LoneCount > 0 {
-		f.add(EvLoneCount, strconv.Itoa(p.LoneCount))
-		f.add(EvLoneArrived, strconv.Itoa(p.Arrived()))
+	sent, came := p.LoneCount-len(p.Disturbed), p.Lone
+	if len(came) == 0 {
+		sent, came = p.LoneCount, p.Disturbed
+	}
+	if sent > 0 {
+		f.add(EvLoneCount, strconv.Itoa(sent))
+		f.add(EvLoneArrived, strconv.Itoa(len(came)))
 	}
 	f.ms(EvLoneMedian, p.Median())
-	f.ms(EvLoneMax, Percentile(p.Lone, 100))
+	f.ms(EvLoneMax, Percentile(came, 100))
 	f.ms(EvWaited, p.Waited)
 	f.ms(EvPathRTT, p.PathRTT)
 	f.ms(EvPublisherPing, p.PublisherPing)
