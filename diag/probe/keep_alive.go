@@ -6,6 +6,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/mqttwire"
+	"mqttdoctor/diag/patience"
 )
 
 // beat is how often an idle client pings: three times in its keep alive, where the server's own overrides ours
@@ -31,7 +32,7 @@ func keepAlive(s mqttwire.Session, every time.Duration) {
 		case <-s.Done():
 			return
 		case <-ticker.C:
-			ctx, cancel := context.WithTimeout(context.Background(), every)
+			ctx, cancel := patience.WithTimeout(context.Background(), every)
 			_, _ = s.Ping(ctx) // who measures notices an end by itself
 			cancel()
 		}

@@ -247,10 +247,11 @@ func (h *topicHunt) run(ctx context.Context) (largest int, ended bool) {
 			leave(ctx, h.x)
 		}
 	}()
-	until := time.Now().Add(topicTime)
+	clock := patience.Watch()
+	defer clock.Stop()
 	for {
 		n, more := h.hunt.next()
-		if !more || h.opened > 1 && h.hunt.near() || ctx.Err() != nil || time.Now().After(until) {
+		if !more || h.opened > 1 && h.hunt.near() || ctx.Err() != nil || clock.Ran() > topicTime {
 			break
 		}
 		passed, ok := h.try(ctx, n)

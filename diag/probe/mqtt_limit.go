@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/patience"
 )
 
 const (
@@ -59,8 +60,9 @@ func holdMany(ctx context.Context, env *diag.Env, main *exchange) *diag.HeldConn
 	if item, ok := env.Stash.Borrow(stashSys); ok && !ended(item.(*sysReader)) {
 		o.Held++
 	}
-	until := time.Now().Add(holdTime)
-	for o.Held < heldAtMost && time.Now().Before(until) && ctx.Err() == nil {
+	clock := patience.Watch()
+	defer clock.Stop()
+	for o.Held < heldAtMost && clock.Ran() < holdTime && ctx.Err() == nil {
 		o.Tried++
 		a, x := another(ctx, env, main, diag.PurposeHeld, "")
 		if x == nil && pauseFor(ctx, countOrRate) { // was it the rate of connecting?

@@ -193,10 +193,11 @@ func (r *retainer) readAll(ctx context.Context) {
 		reader.watch(r.markers[i])
 		read.Granted = subscribeQuietly(ctx, r.env, reader, read.Filter, r.qos)
 	}
-	begun := time.Now()
+	clock := patience.Watch()
+	defer clock.Stop()
 	for i, read := range r.reads() {
 		if read.Granted >= 0 {
-			_, read.Came = by[i].await(ctx, r.markers[i], max(time.Millisecond, wait-time.Since(begun)))
+			_, read.Came = by[i].await(ctx, r.markers[i], max(time.Millisecond, wait-clock.Ran()))
 		}
 	}
 	var group sync.WaitGroup

@@ -89,14 +89,14 @@ func awaitScratch(ctx context.Context, env *diag.Env) (*exchange, bool) {
 			return nil, false
 		}
 		if decided {
+			waiting, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
+			defer cancel()
 			select {
 			case <-x.sent:
 				return x, !x.ended()
 			case <-x.Done():
 				return x, false
-			case <-time.After(env.Options.Timeout):
-				return nil, false
-			case <-ctx.Done():
+			case <-waiting.Done():
 				return nil, false
 			}
 		}

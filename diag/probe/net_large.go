@@ -111,7 +111,7 @@ func sendLarge(ctx context.Context, env *diag.Env, r route) *diag.LargeTry {
 	}
 	if try.Delivered = <-delivered; try.Acked && try.Delivered {
 		try.Outcome = diag.OutcomeOK
-		leave, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		leave, cancel := patience.WithTimeout(ctx, leaveBound)
 		defer cancel()
 		_ = l.Session.Disconnect(leave)
 		return try

@@ -9,6 +9,7 @@ import (
 
 	"mqttdoctor/diag"
 	"mqttdoctor/diag/netprobe"
+	"mqttdoctor/diag/patience"
 )
 
 const maxHops = 30
@@ -95,7 +96,7 @@ var netEcho = diag.Probe{
 		if err != nil {
 			return diag.Skipped(diag.N("skip.not_resolved"))
 		}
-		ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+		ctx, cancel := patience.WithTimeout(ctx, 2*time.Second)
 		defer cancel()
 		rtt, err := netprobe.Echo(ctx, target.Addr(), func(a netip.Addr) error {
 			return env.Allowed(netip.AddrPortFrom(a, target.Port()).String())

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/patience"
 )
 
 // absurdPorts are not assigned (IANA), outside of what systems hand out to clients, and nobody's default.
@@ -88,7 +89,7 @@ func besideAsked(ctx context.Context, env *diag.Env) (context.Context, context.C
 		return context.WithCancel(ctx)
 	}
 	timeout := env.Options.Timeout
-	return context.WithTimeout(ctx, max(timeout-listenFor(timeout, 0), timeout/3))
+	return patience.WithTimeout(ctx, max(timeout-listenFor(timeout, 0), timeout/3))
 }
 
 // answeredNothing tells whether the asked path was answered with nothing at all, or nothing but the end of the connection.
