@@ -177,6 +177,8 @@ func TestDNSScenarios(t *testing.T) {
 			env: func(e *diag.Env) { e.Resolvers = []string{"127.0.0.1:" + strconv.Itoa(diagtest.ClosedPort(t))} }}, answers{}),
 		under("emqx.iot.svc.cluster.local", scenario{name: "name of a cluster", peer: broker, want: "dns.local_name", variant: "cluster"}, answers{diagtest.NXDomain}),
 		under("broker.local", scenario{name: "mDNS name", peer: broker, want: "dns.local_name", variant: "mdns"}, answers{diagtest.NXDomain}),
+		under("broker.local", scenario{name: "mDNS name that the resolver will not ask for", peer: broker, want: "dns.local_name", variant: "mdns"}, answers{diagtest.ServFail}),
+		under("pi.fritz.box", scenario{name: "name of a home router", peer: broker, want: "dns.local_name"}, answers{diagtest.NXDomain}),
 		under("core-mosquitto", scenario{name: "add-on name", peer: broker, want: "dns.local_name", variant: "single_label"}, answers{diagtest.NXDomain}),
 		under("core-mosquitto", scenario{name: "name that the resolver will not ask for", peer: broker, want: "dns.local_name", variant: "single_label"}, answers{diagtest.ServFail}),
 		under("core-mosquitto", scenario{name: "name that another network knows", peer: broker, want: "dns.local_name", variant: "single_label"},

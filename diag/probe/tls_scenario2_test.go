@@ -359,6 +359,14 @@ var furtherTLSScenarios = []tlsCase{
 			return in
 		},
 		suggests: func(s *diag.Suggestion) bool { return s.TLS != nil && s.TLS.ServerName == "localhost" }},
+	{name: "a server name was set that the only certificate does not bear", root: "tls.hostname_mismatch",
+		broken: func(t *testing.T) diag.TargetInput {
+			ca := diagtest.NewCA(t, "Root")
+			in := byName(brokerWith(t, ca, ca.Issue(t, diagtest.CertOptions{})))
+			in.TLS.ServerName = "wrong.example.com"
+			return in
+		},
+		suggests: func(s *diag.Suggestion) bool { return s.TLS != nil && s.TLS.ServerName == "localhost" }},
 	{name: "MQTT only under its ALPN name, else closed", root: "tls.alpn_required",
 		broken: func(t *testing.T) diag.TargetInput {
 			return alpnPeer(t, "x-amzn-mqtt-ca", diagtest.CloseAfterFirstBytes)

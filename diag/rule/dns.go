@@ -112,8 +112,10 @@ func excludedByAnswer(r *diag.Resolution, a *diag.DNSAnswer) diag.Verdict {
 	return diag.Excluded(diag.N("because.resolver_answered", "resolver", a.Resolver, "rcode", a.RCode))
 }
 
-// localSuffixes are names that exist inside one network alone: multicast DNS, home networks, Docker and Kubernetes.
-var localSuffixes = []string{".local", ".home.arpa", ".lan", ".internal", ".localdomain", ".home", ".docker", ".svc"}
+// localSuffixes are names that exist inside one network alone: multicast DNS, home networks, Docker and Kubernetes, what companies
+// call their own networks (RFC 6762, appendix G), and the routers and overlays that give names of their own.
+var localSuffixes = []string{".local", ".home.arpa", ".lan", ".internal", ".localdomain", ".home", ".docker", ".svc",
+	".intranet", ".private", ".corp", ".consul", ".fritz.box", ".ts.net"}
 
 func looksLocal(name string) bool {
 	return !strings.Contains(name, ".") || slices.ContainsFunc(localSuffixes, func(s string) bool { return strings.HasSuffix(name, s) })
@@ -135,8 +137,10 @@ func localName(v *diag.View) diag.Verdict {
 		return diag.Excluded(diag.N("because.public_name", "name", s.Seen.Name))
 	}
 	a := verdictOf(s.Seen)
-	// Some resolvers will not even ask for a name without a dot: systemd-resolved answers SERVFAIL, others REFUSED.
-	declined := a != nil && !strings.Contains(s.Seen.Name, ".") && (a.RCode == "SERVFAIL" || a.RCode == "REFUSED")
+	// Some resolvers will not even ask for a name without a dot, or for one of multicast DNS (RFC 6762 22.1): systemd-resolved
+	// answers SERVFAIL, others REFUSED.
+	kept := !strings.Contains(s.Seen.Name, ".") || strings.HasSuffix(s.Seen.Name, ".local")
+	declined := a != nil && kept && (a.RCode == "SERVFAIL" || a.RCode == "REFUSED")
 	if a == nil || (a.RCode != "NXDOMAIN" && a.RCode != "NOERROR" && !declined) {
 		return excludedByAnswer(s.Seen, a)
 	}

@@ -258,9 +258,10 @@ func sniWithHandshake(v *diag.View, s diag.Sight[*diag.TLSHandshake]) diag.Verdi
 		return diag.Open()
 	}
 	if !h.Trust.NameOK && v.Target.TLS.ServerName != "" {
-		// The name was set by hand; under the host's own name the right certificate comes.
+		// The name was set by hand; under the host's own name the right certificate comes. Where it is the one that came anyway,
+		// the server does not mind the name, and the client's check of it fails.
 		if other, ok := first(diag.SeenBy[*diag.Attempt](v, checkNames), func(a *diag.Attempt) bool {
-			return a.Label == v.Target.Host && trustedFully(a.TLS)
+			return a.Label == v.Target.Host && trustedFully(a.TLS) && a.TLS.Leaf().SHA256 != h.Leaf().SHA256
 		}); ok {
 			f := certFinding(v, s, "")
 			f.Severity, f.Variant, f.Args["suggested"] = diag.SeverityCritical, "other_name", other.Seen.Label
