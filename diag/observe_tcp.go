@@ -119,7 +119,7 @@ func (e *Echo) Facts() []Evidence {
 type PeerAnswer struct {
 	Purpose Purpose       `json:"purpose"`
 	Address string        `json:"address"`
-	Sent    string        `json:"sent"` // nothing, mqtt_connect, client_hello, http_upgrade, proxy_header, question
+	Sent    string        `json:"sent"` // nothing, mqtt_connect, client_hello, http_upgrade, proxy_header, question, first_byte
 	Outcome Outcome       `json:"outcome"`
 	First   []byte        `json:"first,omitempty"`  // at most the first 512 bytes
 	Speaks  string        `json:"speaks,omitempty"` // recognised protocol: mqtt, tls, http, ssh, smtp, …; empty: unknown

@@ -68,7 +68,7 @@ func mongoHello() []byte {
 }
 
 // peerQuestions asks a listener that ended whatever was sent to it without a word, and none that waits when nothing is sent,
-// whether it is one of the servers that do so.
+// whether it is one of the servers that do so, and whether a single byte is enough, after which there is nothing to understand.
 var peerQuestions = diag.Probe{
 	ID: checkQuestions, Layer: diag.LayerTCP, Depth: diag.DepthQuick,
 	Needs: []diag.ProbeID{checkListen},
@@ -95,16 +95,18 @@ var peerQuestions = diag.Probe{
 		for i, q := range questions {
 			out = append(out, diag.Subject{Name: q.protocol, Value: i})
 		}
-		return out
+		return append(out, diag.Subject{Name: "byte"})
 	},
 	Moot: transportKnown,
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 		address, ok := reachable(env.View)
-		i, isIndex := s.Value.(int)
-		if !ok || !isIndex {
+		if !ok {
 			return diag.Skipped(diag.N("skip.no_tcp"))
 		}
-		return questions[i].put(ctx, env, address)
+		if i, isIndex := s.Value.(int); isIndex {
+			return questions[i].put(ctx, env, address)
+		}
+		return putFirstByte(ctx, env, address)
 	},
 }
 
@@ -116,20 +118,11 @@ func said(a *diag.Attempt) bool {
 
 // put asks the question on a connection of its own.
 func (q question) put(ctx context.Context, env *diag.Env, address string) diag.Result {
-	r := askedRoute(env.Target, address).with(diag.PurposeQuestion, q.protocol, nil)
-	tcp, conn := dialTCP(ctx, env, r)
-	if conn == nil {
-		return attemptResult(&diag.Attempt{Purpose: diag.PurposeQuestion, Label: q.protocol, Address: address, Transport: r.Transport, TCP: tcp})
+	o, failed := sendAndListen(ctx, env, address, q.protocol, q.ask)
+	if o == nil {
+		return failed
 	}
-	defer conn.Close()
-	d := listenFor(env.Options.Timeout, roundTrip(env.View, address))
-	_ = conn.SetWriteDeadline(time.Now().Add(d))
-	_, err := conn.Write(q.ask)
-	o := &diag.PeerAnswer{Outcome: outcomeOf(err)}
-	if err == nil {
-		o = listen(ctx, conn, d)
-	}
-	o.Purpose, o.Address, o.Sent = diag.PurposeQuestion, address, "question"
+	o.Sent = "question"
 	switch {
 	case q.answered(o.First):
 		o.Speaks = q.protocol
@@ -141,4 +134,49 @@ func (q question) put(ctx context.Context, env *diag.Env, address string) diag.R
 		return diag.Passed(o, diag.N("step.peer.questions.answered", args...))
 	}
 	return diag.Warned(o, diag.N("step.peer.questions.unanswered", args...))
+}
+
+// putFirstByte sends the first byte of what the asked transport begins with, and no more: a server that reads what it gets waits
+// for the rest.
+func putFirstByte(ctx context.Context, env *diag.Env, address string) diag.Result {
+	first := byte(0x10) // CONNECT (MQTT 5.0 3.1.1)
+	switch {
+	case env.Target.Scheme.UsesTLS():
+		first = 0x16 // a handshake record (RFC 8446 5.1)
+	case env.Target.Scheme.IsWebSocket():
+		first = 'G' // GET
+	}
+	o, failed := sendAndListen(ctx, env, address, "byte", []byte{first})
+	switch {
+	case o == nil:
+		return failed
+	case o.Outcome == diag.OutcomeCanceled:
+		return diag.Skipped(diag.N("skip.canceled"))
+	}
+	o.Sent = "first_byte"
+	args := []string{"address", address, "duration", diag.FormatMS(o.Took) + " ms"}
+	if o.Outcome.Ended() {
+		return diag.Warned(o, diag.N("step.peer.questions.byte_ended", args...))
+	}
+	return diag.Passed(o, diag.N("step.peer.questions.byte_kept", args...))
+}
+
+// sendAndListen makes a connection, sends what is given and listens for the answer. nil: there was no connection, as the result
+// says.
+func sendAndListen(ctx context.Context, env *diag.Env, address, label string, ask []byte) (*diag.PeerAnswer, diag.Result) {
+	r := askedRoute(env.Target, address).with(diag.PurposeQuestion, label, nil)
+	tcp, conn := dialTCP(ctx, env, r)
+	if conn == nil {
+		return nil, attemptResult(&diag.Attempt{Purpose: diag.PurposeQuestion, Label: label, Address: address, Transport: r.Transport, TCP: tcp})
+	}
+	defer conn.Close()
+	d := listenFor(env.Options.Timeout, roundTrip(env.View, address))
+	_ = conn.SetWriteDeadline(time.Now().Add(d))
+	_, err := conn.Write(ask)
+	o := &diag.PeerAnswer{Outcome: outcomeOf(err)}
+	if err == nil {
+		o = listen(ctx, conn, d)
+	}
+	o.Purpose, o.Address = diag.PurposeQuestion, address
+	return o, diag.Result{}
 }

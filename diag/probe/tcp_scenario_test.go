@@ -92,6 +92,9 @@ func TestTCPScenarios(t *testing.T) {
 			check: within(4500 * time.Millisecond)},
 
 		{name: "closed", peer: peerAs("mqtt", diagtest.CloseAtOnce), want: "tcp.closed_on_accept"},
+		{name: "reset at the first byte", peer: peerAs("mqtt", readsOneByte), want: "tcp.closed_on_accept", variant: "first_byte"},
+		{name: "reset at the first byte of TLS", peer: peerAs("mqtts", readsOneByte), want: "tcp.closed_on_accept", variant: "first_byte"},
+		{name: "reset once it was read", peer: peerAs("mqtt", readsAPacket), want: "mqtt.closed_without_connack"},
 		{name: "closed TLS", peer: peerAs("mqtts", diagtest.CloseAtOnce), want: "tcp.closed_on_accept"},
 		{name: "closed WebSocket", peer: peerAs("ws", diagtest.CloseAtOnce), want: "tcp.closed_on_accept"},
 		{name: "reset", peer: peerAs("mqtt", diagtest.ResetAtOnce), want: "tcp.closed_on_accept"},
@@ -111,4 +114,19 @@ func TestTCPScenarios(t *testing.T) {
 		{name: "PROXY v2 patient beyond the time-out", peer: peerAs("mqtt", behindProxyHeader("v2", 3*time.Second, connackFor)),
 			want: "tcp.proxy_protocol_expected"},
 	})
+}
+
+// readsOneByte leaves the rest of what it is sent unread, for which the system resets the connection.
+func readsOneByte(conn net.Conn) {
+	conn.Read(make([]byte, 1))
+	diagtest.Reset(conn)
+}
+
+// readsAPacket waits for a whole MQTT packet of less than 128 bytes before it resets the connection.
+func readsAPacket(conn net.Conn) {
+	header := make([]byte, 2)
+	if _, err := io.ReadFull(conn, header); err == nil {
+		io.CopyN(io.Discard, conn, int64(header[1]&0x7F))
+	}
+	diagtest.Reset(conn)
 }

@@ -113,6 +113,8 @@ func TestProxies(t *testing.T) {
 		{name: "nginx without the subprotocol before rabbitmq", peer: as("ws", "/ws", nginxBefore(diagtest.RabbitMQ, `location / { `+upgrade+bare+`proxy_pass BACKEND; }`)), want: "ws.subprotocol_rejected", variant: "*"},
 		{name: "nginx at another path", peer: as("ws", "/broker", nginx(`location = /mqtt { `+upgrade+`proxy_pass BACKEND; } location / { return 404; }`)), want: "ws.wrong_path",
 			suggest: `{"url":"ws://HOST/mqtt"}`},
+		{name: "nginx sends to the login of another application", peer: as("ws", "/broker", nginx(`location = /mqtt { `+upgrade+`proxy_pass BACKEND; } location / { return 302 /login; }`)), want: "ws.wrong_path",
+			suggest: `{"url":"ws://HOST/mqtt"}`},
 		{name: "nginx returns 404", peer: nginx(`location / { return 404; }`), want: "ws.not_websocket"},
 		{name: "nginx returns 400", peer: nginx(`location / { return 400; }`), want: "ws.upgrade_stripped", variant: "*"},
 		{name: "nginx returns a page", peer: nginx(`location / { default_type text/html; return 200 "<html>Welcome</html>"; }`), want: "ws.not_websocket"},

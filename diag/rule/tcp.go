@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,7 +41,7 @@ var tcpRules = []diag.Rule{
 			"tls.handshake_closed", "tcp.wrong_port"},
 		When: acceptsEverything},
 	{Code: "tcp.closed_on_accept", Severity: diag.SeverityCritical,
-		Awaits:     []diag.ProbeID{"peer.listen", checkListenOn, checkPeerMQTT, "tcp.proxy_header", checkMQTT, checkOlder, "mqtt.versions", "tcp.absurd_port"},
+		Awaits:     []diag.ProbeID{"peer.listen", checkListenOn, checkQuestions, checkPeerMQTT, "tcp.proxy_header", checkMQTT, checkOlder, "mqtt.versions", "tcp.absurd_port"},
 		LookAlikes: []diag.Code{"mqtt.closed_without_connack", "tcp.proxy_protocol_expected", "tcp.accepts_everything", "tls.required"},
 		Hides:      []diag.Code{"mqtt.closed_without_connack", "tls.handshake_closed"},
 		When:       closedOnAccept},
@@ -220,9 +221,33 @@ func closedOnAccept(v *diag.View) diag.Verdict {
 	for _, longer := range diag.SeenBy[*diag.PeerAnswer](v, checkListenOn) {
 		l = longer
 	}
-	if !l.Seen.Outcome.Ended() {
+	if l.Seen.Outcome.Ended() {
+		return diag.Holds(diag.Finding{Step: l.Step.ID, Evidence: l.Step.Evidence,
+			Args: diag.Args{"address": l.Seen.Address, "duration": diag.FormatMS(l.Seen.Took) + " ms"}})
+	}
+	b, ends := first(diag.SeenBy[*diag.PeerAnswer](v, checkQuestions), func(p *diag.PeerAnswer) bool {
+		return p.Sent == "first_byte" && p.Outcome.Ended()
+	})
+	if !ends || !resetUnread(v) {
 		return diag.Excluded(diag.N("because.stays_open_unasked"))
 	}
-	return diag.Holds(diag.Finding{Step: l.Step.ID, Evidence: l.Step.Evidence,
-		Args: diag.Args{"address": l.Seen.Address, "duration": diag.FormatMS(l.Seen.Took) + " ms"}})
+	return diag.Holds(diag.Finding{Variant: "first_byte", Step: b.Step.ID, Evidence: b.Step.Evidence,
+		Args: diag.Args{"address": b.Seen.Address, "duration": diag.FormatMS(b.Seen.Took) + " ms"}})
+}
+
+// resetUnread tells whether what was asked for first was reset: what a system answers that ends a connection whose bytes nobody
+// has read (RFC 2525 2.17). Who has read them ends it in order.
+func resetUnread(v *diag.View) bool {
+	reset := func(o diag.Outcome) bool { return o == diag.OutcomeReset }
+	return slices.ContainsFunc(v.Steps, func(s diag.Step) bool {
+		switch o := s.Observation.(type) {
+		case *diag.MQTTConnect:
+			return s.Check == checkMQTT && reset(o.Outcome)
+		case *diag.TLSHandshake:
+			return s.Check == checkTLS && reset(o.Outcome)
+		case *diag.WSUpgrade:
+			return s.Check == checkWS && reset(o.Outcome)
+		}
+		return false
+	})
 }

@@ -43,7 +43,7 @@ var wsRules = []diag.Rule{
 		When:       wsOriginRejected},
 	{Code: "ws.wrong_path", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 6455 4.1"},
-		Awaits:     []diag.ProbeID{checkWS, "ws.paths", "ws.origin"},
+		Awaits:     []diag.ProbeID{checkWS, "ws.paths", "ws.origin", "ws.redirect"},
 		MayHide:    []diag.Code{"ws.subprotocol_rejected", "mqtt.not_mqtt", "mqtt.no_connack", "mqtt.closed_without_connack"},
 		LookAlikes: []diag.Code{"ws.not_websocket", "ws.upgrade_stripped", "ws.bad_gateway", "ws.origin_rejected", "ws.auth_required"},
 		When:       wsWrongPath},
@@ -203,11 +203,20 @@ func wsRedirect(v *diag.View) diag.Verdict {
 	}
 	f := wsFinding(up)
 	f.Args["location"] = up.Seen.Location
-	if found, ok := first(attempts(v), func(a *diag.Attempt) bool { return a.Label == "redirect" && a.Accepted() }); ok {
+	found, ok := redirectLeads(v)
+	if elsewhere, works := upgradedElsewhere(v); works && !ok {
+		return diag.Excluded(diag.N("because.other_path_upgrades", "found_path", elsewhere.Seen.WS.Path))
+	}
+	if ok {
 		f.Suggestion = &diag.Suggestion{URL: urlOf(v, found.Seen)}
 		f.Args["found"] = f.Suggestion.URL
 	}
 	return diag.Holds(f)
+}
+
+// redirectLeads finds the broker to which the redirect leads.
+func redirectLeads(v *diag.View) (diag.Sight[*diag.Attempt], bool) {
+	return first(attempts(v), func(a *diag.Attempt) bool { return a.Label == "redirect" && a.Accepted() })
 }
 
 func wsBadGateway(v *diag.View) diag.Verdict {
@@ -325,7 +334,9 @@ func wsWrongPath(v *diag.View) diag.Verdict {
 
 // explained tells whether the declined upgrade has a better reason than its path.
 func explained(v *diag.View, up *diag.WSUpgrade) (diag.Note, bool) {
-	if up.Status >= 300 && up.Status < 400 || isGateway(up) && !ownPortUpgrades(v) {
+	_, leads := redirectLeads(v)
+	_, elsewhere := upgradedElsewhere(v)
+	if up.Status >= 300 && up.Status < 400 && (leads || !elsewhere) || isGateway(up) && !ownPortUpgrades(v) {
 		return diag.N("because.http_status", "status", statusOf(up)), true
 	}
 	if _, ok := first(attempts(v, diag.PurposeOrigin), upgraded); ok {
