@@ -125,7 +125,7 @@ func afterHandshake(config *tls.Config, handle Handler) Handler {
 func lingerForAlert(conn net.Conn) {
 	if half, ok := unwrap(conn).(*net.TCPConn); ok {
 		half.CloseWrite()
-		conn.SetReadDeadline(time.Now().Add(time.Second))
+		conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 		io.Copy(io.Discard, io.LimitReader(conn, 64<<10))
 	}
 }

@@ -540,7 +540,7 @@ func (s *session) publish(p *v5.Publish) bool {
 		if answer.Code != 0 && s.client.Level >= 5 {
 			// Closed with messages unread, the connection would be reset and the DISCONNECT perhaps lost.
 			s.send(&v5.Disconnect{ReasonCode: answer.Code, Properties: &v5.Properties{}})
-			s.stream.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+			s.stream.SetReadDeadline(time.Now().Add(3 * time.Second))
 			io.Copy(io.Discard, s.stream)
 		}
 		s.stream.Close()

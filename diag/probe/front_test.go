@@ -136,7 +136,7 @@ func TestBehindHaproxy(t *testing.T) {
 		{name: "raw broker behind TLS, asked wss", peer: behindHaproxy("wss", "/mqtt", ca, ended+"server s RAW"), in: trusting, want: "ws.raw_mqtt_peer", suggest: `{"url":"mqtts://HOST"}`},
 		{name: "WebSocket broker behind TLS, asked mqtts", peer: behindHaproxy("mqtts", "", ca, ended+"server s WS"), in: trusting, want: "ws.expected", suggest: "*"},
 		{name: "places for one address", peer: behindHaproxy("mqtt", "", nil, raw+"stick-table type ip size 10k expire 10s store conn_cur\n tcp-request connection track-sc0 src\n "+
-			"tcp-request connection reject if { sc0_conn_cur gt 6 }\n server s RAW"), plan: diag.PlanInput{Intrusive: true}, want: "mqtt.connection_limit"},
+			"tcp-request connection reject if { sc0_conn_cur gt 12 }\n server s RAW"), plan: diag.PlanInput{Intrusive: true}, want: "mqtt.connection_limit"},
 		{name: "raw broker behind HTTP", peer: behindHaproxy("ws", "/mqtt", nil, web+"server s RAW"), want: "ws.bad_gateway", readings: []diag.Code{"ws.upgrade_stripped"}},
 		{name: "upgrade taken out", peer: behindHaproxy("ws", "/mqtt", nil, web+"http-request del-header Upgrade\n server s WS"), want: "ws.upgrade_stripped"},
 		{name: "upgrade passed", peer: behindHaproxy("ws", "/mqtt", nil, web+"server s WS")},

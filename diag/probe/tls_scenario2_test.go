@@ -592,7 +592,7 @@ func opensslServer(t *testing.T, args ...string) diag.TargetInput {
 		command.Wait()
 	})
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	for range 100 {
+	for range 3000 {
 		conn, err := net.DialTimeout("tcp", address, time.Second)
 		if err == nil {
 			conn.Close()

@@ -26,7 +26,7 @@ func program(t testing.TB, name string, port int, config string, args func(dir, 
 	}
 	cmd := exec.Command(path, args(dir, file)...)
 	diagtest.Run(t, cmd)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			conn.Close()
