@@ -30,7 +30,7 @@ var asked = map[diag.Layer][]string{
 // variations are checks that change one thing of what was asked, to narrow a cause down. That such a thing does not work
 // is no fault, and is shown as what it is: something that was tried.
 var variations = []diag.ProbeID{"peer.transports", "peer.mqtt", "peer.paths", "peer.listen", "peer.questions", "tcp.ports", "tcp.absurd_port", "tcp.proxy_header", "tls.names",
-	"tls.without_sni", "tls.no_client_cert", "tls.alpn", "ws.paths", "ws.origin", "ws.subprotocols", "ws.redirect", "mqtt.older",
+	"tls.without_sni", "tls.no_client_cert", "tls.alpn", "ws.paths", "ws.origin", "ws.subprotocols", "ws.redirect", "ws.behind", "mqtt.older",
 	"mqtt.versions", "mqtt.without_credentials", "mqtt.other_client_id", "mqtt.client_id_form", "mqtt.keepalive", "mqtt.short_connect", "mqtt.long_connect"}
 
 func isVariation(s catalogue.StepView) bool { return slices.Contains(variations, s.Check) }

@@ -2,4 +2,4 @@ package probe
 
 import "mqttdoctor/diag"
 
-var wsProbes = []diag.Probe{wsUpgrade, wsPaths, wsOrigins, wsSubprotocols, wsRedirect}
+var wsProbes = []diag.Probe{wsUpgrade, wsPaths, wsOrigins, wsSubprotocols, wsRedirect, wsBehind}

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
@@ -48,6 +49,8 @@ var tcpPorts = diag.Probe{
 			return diag.Skip(diag.N("skip.no_way"))
 		case at == diag.LayerTCP:
 			return diag.Run()
+		case at == diag.LayerWS && !transportInDoubt(v):
+			return behindWeb(v)
 		case at != "" && !transportInDoubt(v):
 			return diag.Skip(diag.N("skip.not_the_question"))
 		case at != "" && v.Ended(checkPeerMQTT) && v.Ended("peer.paths"):
@@ -108,6 +111,28 @@ var tcpPorts = diag.Probe{
 		}
 		return result
 	},
+}
+
+// behindWeb decides where a web server answers on the asked port and none of its usual paths leads to a broker: that may be a
+// proxy in front of one that listens on this host too, or have nothing to do with it. Where it asks for a login, or sends
+// elsewhere, the port is the right one.
+func behindWeb(v *diag.View) diag.Decision {
+	for _, s := range diag.SeenBy[*diag.WSUpgrade](v, checkWS) {
+		switch o := s.Seen; {
+		case !o.HTTP(), o.Outcome == diag.OutcomeOK, o.Status/100 == 3,
+			o.Status == http.StatusUnauthorized, o.Status == http.StatusForbidden, o.Status == http.StatusProxyAuthRequired:
+			return diag.Skip(diag.N("skip.not_the_question"))
+		}
+	}
+	if !v.Ended(checkPaths) || !v.Ended(checkOrigin) || !v.Ended(checkSubprotocols) {
+		return diag.Wait()
+	}
+	for _, s := range diag.Seen[*diag.Attempt](v) {
+		if s.Seen.WS != nil && s.Seen.WS.Outcome == diag.OutcomeOK {
+			return diag.Skip(diag.N("skip.already_clear"))
+		}
+	}
+	return diag.Run()
 }
 
 // answersByPort tells whether what came of a connection leaves open that another port of the address answers otherwise: not

@@ -97,9 +97,9 @@ func TestProxies(t *testing.T) {
 	runScenarios(t, []scenario{
 		{name: "nginx with the upgrade headers", peer: nginx(`location / { ` + upgrade + `proxy_pass BACKEND; }`)},
 		{name: "haproxy", peer: haproxy},
-		// mosquitto ends the connection at a request without Upgrade, so that nginx says 502: what the answer leaves open is said.
-		{name: "nginx without the upgrade headers before mosquitto", peer: nginx(`location / { proxy_pass BACKEND; }`), want: "ws.bad_gateway",
-			readings: []diag.Code{"ws.upgrade_stripped"}},
+		// mosquitto ends the connection at a request without Upgrade, so that nginx says 502, and answers one that is no GET.
+		{name: "nginx without the upgrade headers before mosquitto", peer: nginx(`location / { proxy_pass BACKEND; }`), want: "ws.upgrade_stripped",
+			variant: "behind", readings: []diag.Code{"ws.bad_gateway"}},
 		{name: "nginx without the upgrade headers before mochi", peer: nginxBefore(mochiWS, `location / { proxy_pass BACKEND; }`), want: "ws.upgrade_stripped"},
 		{name: "nginx without the upgrade headers before aedes", peer: nginxBefore(diagtest.Aedes, `location / { proxy_pass BACKEND; }`), want: "ws.not_websocket",
 			variant: "silent", readings: []diag.Code{"ws.upgrade_stripped"}}, // node leaves the request without an answer
@@ -118,7 +118,8 @@ func TestProxies(t *testing.T) {
 		{name: "nginx returns 404", peer: nginx(`location / { return 404; }`), want: "ws.not_websocket"},
 		{name: "nginx returns 400", peer: nginx(`location / { return 400; }`), want: "ws.upgrade_stripped", variant: "*"},
 		{name: "nginx returns a page", peer: nginx(`location / { default_type text/html; return 200 "<html>Welcome</html>"; }`), want: "ws.not_websocket"},
-		{name: "nginx with nothing behind", peer: nginx(`location / { ` + upgrade + `proxy_pass http://127.0.0.1:1; }`), want: "ws.bad_gateway"},
+		{name: "nginx with nothing behind", peer: nginx(`location / { ` + upgrade + `proxy_pass http://127.0.0.1:1; }`), want: "ws.bad_gateway",
+			readings: []diag.Code{"ws.upgrade_stripped"}},
 		{name: "nginx asks for a login", peer: nginx(`location / { auth_basic "mqtt"; auth_basic_user_file /dev/null; ` + upgrade + `proxy_pass BACKEND; }`), want: "ws.auth_required"},
 		{name: "nginx denies", peer: nginx(`location / { deny all; }`), want: "ws.auth_required"},
 		{name: "nginx denies foreign origins", peer: nginx(`location / { if ($http_origin = "https://console.example") { return 403; } ` + upgrade + `proxy_pass BACKEND; }`),

@@ -9,13 +9,20 @@ import (
 	"mqttdoctor/diag"
 )
 
+// The checks that vary the upgrade.
+const (
+	checkPaths        diag.ProbeID = "ws.paths"
+	checkOrigin       diag.ProbeID = "ws.origin"
+	checkSubprotocols diag.ProbeID = "ws.subprotocols"
+)
+
 // usualPaths are the WebSocket paths of usual brokers: EMQX, HiveMQ, NATS /mqtt; RabbitMQ /ws; mosquitto any; websockify
 // /websocket.
 var usualPaths = []string{"/mqtt", "/ws", "/", "/mqtt/", "/websocket", "/ws/mqtt"}
 
 // wsPaths tries the usual paths where the asked one does not upgrade.
 var wsPaths = diag.Probe{
-	ID: "ws.paths", Layer: diag.LayerWS, Depth: diag.DepthQuick,
+	ID: checkPaths, Layer: diag.LayerWS, Depth: diag.DepthQuick,
 	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.Scheme.IsWebSocket() },
 	Ready: func(v *diag.View) diag.Decision {
 		if d, decided := somethingElseUpgrades(v); decided {
@@ -59,7 +66,7 @@ const noOrigin = "-"
 
 // wsOrigins tells whether it is the Origin header that is refused.
 var wsOrigins = diag.Probe{
-	ID: "ws.origin", Layer: diag.LayerWS, Depth: diag.DepthQuick,
+	ID: checkOrigin, Layer: diag.LayerWS, Depth: diag.DepthQuick,
 	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.Scheme.IsWebSocket() },
 	Ready: func(v *diag.View) diag.Decision {
 		return afterUpgrade(v, func(o *diag.WSUpgrade) bool {
@@ -91,7 +98,7 @@ var wsOrigins = diag.Probe{
 
 // wsSubprotocols tells which subprotocol names the peer takes, where the asked one is not chosen.
 var wsSubprotocols = diag.Probe{
-	ID: "ws.subprotocols", Layer: diag.LayerWS, Depth: diag.DepthQuick,
+	ID: checkSubprotocols, Layer: diag.LayerWS, Depth: diag.DepthQuick,
 	Applies: func(t diag.Target, _ diag.PlanOptions) bool { return t.Scheme.IsWebSocket() },
 	Ready: func(v *diag.View) diag.Decision {
 		// The upgrade may succeed here: a tolerant client gets on with it, a browser does not.

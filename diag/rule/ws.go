@@ -32,7 +32,7 @@ var wsRules = []diag.Rule{
 		When:       wsRedirect},
 	{Code: "ws.bad_gateway", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 9110 15.6"},
-		Awaits:     []diag.ProbeID{checkWS, "ws.paths", "tcp.ports"},
+		Awaits:     []diag.ProbeID{checkWS, checkBehind, "ws.paths", "tcp.ports"},
 		LookAlikes: []diag.Code{"ws.wrong_path", "ws.upgrade_stripped", "ws.not_websocket"},
 		Hides:      []diag.Code{"tcp.wrong_port"},
 		When:       wsBadGateway},
@@ -62,13 +62,13 @@ var wsRules = []diag.Rule{
 		When:       wsSubprotocolRejected},
 	{Code: "ws.upgrade_stripped", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 6455 4.1", "RFC 9110 7.8"},
-		Awaits:     []diag.ProbeID{checkWS, "ws.paths", "ws.origin", "ws.subprotocols", "ws.plain_get", "tcp.ports", checkMQTT, checkVersions, checkPeerMQTT, checkPeerPaths},
+		Awaits:     []diag.ProbeID{checkWS, "ws.paths", "ws.origin", "ws.subprotocols", checkBehind, "tcp.ports", checkMQTT, checkVersions, checkPeerMQTT, checkPeerPaths},
 		LookAlikes: []diag.Code{"ws.wrong_path", "ws.not_websocket", "ws.bad_gateway", "ws.subprotocol_rejected"},
 		Hides:      []diag.Code{"tcp.wrong_port"},
 		When:       wsUpgradeStripped},
 	{Code: "ws.not_websocket", Severity: diag.SeverityCritical,
 		Sources:    []string{"RFC 6455 4.1"},
-		Awaits:     []diag.ProbeID{checkWS, "ws.paths", "ws.origin", "ws.subprotocols", "ws.plain_get", "tcp.ports", checkMQTT, checkOlder, checkVersions, checkPeerMQTT, checkPeerPaths},
+		Awaits:     []diag.ProbeID{checkWS, "ws.paths", "ws.origin", "ws.subprotocols", checkBehind, "tcp.ports", checkMQTT, checkOlder, checkVersions, checkPeerMQTT, checkPeerPaths},
 		LookAlikes: []diag.Code{"ws.wrong_path", "ws.upgrade_stripped", "ws.origin_rejected", "ws.auth_required"},
 		When:       wsNotWebSocket},
 	{Code: "ws.text_frames", Severity: diag.SeverityCritical,
@@ -227,7 +227,10 @@ func wsBadGateway(v *diag.View) diag.Verdict {
 	if !isGateway(up.Seen) {
 		return diag.Excluded(diag.N("because.http_status", "status", statusOf(up.Seen)))
 	}
-	if ownPortUpgrades(v) {
+	if strippedGateway(v, up.Seen) {
+		if s, answers := answersBehind(v); answers {
+			return diag.Excluded(diag.N("because.answers_behind", "status", statusOf(s.Seen)))
+		}
 		return diag.Excluded(diag.N("because.own_port_upgrades"))
 	}
 	f := wsFinding(up)
@@ -237,6 +240,27 @@ func wsBadGateway(v *diag.View) diag.Verdict {
 		f.Readings = []diag.Code{"ws.upgrade_stripped"}
 	}
 	return diag.Holds(f)
+}
+
+const checkBehind diag.ProbeID = "ws.behind"
+
+// answersBehind is the answer to a request that is no GET, where the proxy has got one for us: behind it stands a server that
+// ends the connection at what has become of the upgrade.
+func answersBehind(v *diag.View) (diag.Sight[*diag.WSUpgrade], bool) {
+	return first(diag.SeenBy[*diag.WSUpgrade](v, checkBehind), func(o *diag.WSUpgrade) bool {
+		// Only what a WebSocket server says of a method that it does not know: others may be the proxy's own words.
+		return o.Status == http.StatusForbidden
+	})
+}
+
+// strippedGateway tells whether the proxy speaks of a dead broker, and that broker lives. One without any to send to (503) has
+// not lost a header, nor has one that gets no answer of any kind from where it sends: that is not the listener that was found.
+func strippedGateway(v *diag.View, up *diag.WSUpgrade) bool {
+	if _, answers := answersBehind(v); answers {
+		return up.Status == http.StatusBadGateway
+	}
+	_, deaf := first(diag.SeenBy[*diag.WSUpgrade](v, checkBehind), isGateway)
+	return up.Status != http.StatusServiceUnavailable && !deaf && ownPortUpgrades(v)
 }
 
 // isGateway tells a status with which a proxy says that what is behind it did not answer well: those of HTTP, and Cloudflare's
@@ -336,7 +360,7 @@ func wsWrongPath(v *diag.View) diag.Verdict {
 func explained(v *diag.View, up *diag.WSUpgrade) (diag.Note, bool) {
 	_, leads := redirectLeads(v)
 	_, elsewhere := upgradedElsewhere(v)
-	if up.Status >= 300 && up.Status < 400 && (leads || !elsewhere) || isGateway(up) && !ownPortUpgrades(v) {
+	if up.Status >= 300 && up.Status < 400 && (leads || !elsewhere) || isGateway(up) && !strippedGateway(v, up) {
 		return diag.N("because.http_status", "status", statusOf(up)), true
 	}
 	if _, ok := first(attempts(v, diag.PurposeOrigin), upgraded); ok {
@@ -476,9 +500,18 @@ func wsUpgradeStripped(v *diag.View) diag.Verdict {
 		return diag.Holds(f)
 	case o.Status == http.StatusBadRequest && behindProxy(o):
 		return diag.Holds(f)
+	case isGateway(o) && !ownPortUpgrades(v):
+		s, _ := answersBehind(v)
+		f.Confidence, f.Variant, f.Readings = diag.Likely, "behind", []diag.Code{"ws.bad_gateway"}
+		f.Args["value"] = statusOf(s.Seen)
+		f.Evidence = append(slices.Clone(f.Evidence), s.Step.Evidence...)
+		return diag.Holds(f)
 	case behindProxy(o) && ownPortUpgrades(v):
 		f.Confidence = diag.Likely
 		f.Variant = "own_port"
+		if isGateway(o) {
+			f.Readings = []diag.Code{"ws.bad_gateway"}
+		}
 		return diag.Holds(f)
 	case o.Status == http.StatusBadRequest && (o.WSVersion != "" || missesUpgrade(o.BodyStart)):
 		// Only a WebSocket server names the versions that it speaks (RFC 6455 4.4), and ours was in order when it left.
