@@ -23,14 +23,17 @@ func alpnLabel(names []string) string {
 }
 
 // tlsALPN repeats the asked way with other application protocol names (RFC 7301): where the server said that it has none of
-// those offered, and where MQTT got no answer behind a handshake that went well, which is how a shared port 443 behaves.
+// those offered, or ended the handshake without a word, and where MQTT got no answer behind a handshake that went well, which is how a shared port 443 behaves.
 var tlsALPN = diag.Probe{
 	ID: "tls.alpn", Layer: diag.LayerTLS, Depth: diag.DepthQuick,
 	Applies: ifTLS,
 	Ready: func(v *diag.View) diag.Decision {
 		if h, failed := failedHandshake(v); failed {
-			if alertIs(h, 120) {
+			switch {
+			case alertIs(h, 120):
 				return diag.Run()
+			case !v.Target.Scheme.IsWebSocket() && h.Outcome.Ended() && h.Alert == nil && !h.CertRequested:
+				return doubtsOffer(v) // a balancer that chooses by the name ends what bears none
 			}
 			return diag.Skip(diag.N("skip.not_the_question"))
 		}

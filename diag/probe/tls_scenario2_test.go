@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -382,6 +383,10 @@ var furtherTLSScenarios = []tlsCase{
 		}},
 	{name: "MQTT only under its ALPN name, else silent", root: "tls.alpn_required", plan: soon(),
 		broken: func(t *testing.T) diag.TargetInput { return alpnPeer(t, "mqtt", diagtest.Silent) }},
+	{name: "a balancer knows MQTT by its ALPN name alone", root: "tls.alpn_required",
+		broken: func(t *testing.T) diag.TargetInput { return knownByALPN(t, nil) }, check: variant("ended")},
+	{name: "a balancer knows MQTT by its ALPN name, and that is offered", root: "",
+		broken: func(t *testing.T) diag.TargetInput { return knownByALPN(t, []string{"mqtt"}) }},
 	{name: "ALPN names in which nothing is shared", root: "tls.alpn_required", plan: soon(),
 		broken: func(t *testing.T) diag.TargetInput {
 			in := alpnPeer(t, "mqtt", diagtest.Silent)
@@ -624,4 +629,29 @@ func TestShortLivedPublicCertificate(t *testing.T) {
 	tlsCase{root: "", broken: func(*testing.T) diag.TargetInput { return in }, env: roots}.run(t)
 	in = brokerWith(t, nil, ca.Issue(t, diagtest.CertOptions{NotBefore: time.Now().Add(-144 * time.Hour), NotAfter: time.Now().Add(16 * time.Hour)}))
 	tlsCase{root: "tls.cert_expiring", broken: func(*testing.T) diag.TargetInput { return in }, env: roots}.run(t)
+}
+
+// knownByALPN is a broker behind a balancer that passes on what offers the ALPN name mqtt alone, and ends the rest.
+func knownByALPN(t *testing.T, offered []string) diag.TargetInput {
+	t.Helper()
+	in := beforeTLS(t, func(conn net.Conn, backend string) {
+		hello := make([]byte, 16<<10)
+		n, _ := conn.Read(hello)
+		if !bytes.Contains(hello[:n], []byte("\x00\x10\x00\x07\x00\x05\x04mqtt")) { // the extension with this name alone
+			return
+		}
+		behind, err := net.Dial("tcp", backend)
+		if err != nil {
+			return
+		}
+		defer behind.Close()
+		behind.Write(hello[:n])
+		go func() {
+			io.Copy(conn, behind)
+			conn.Close()
+		}()
+		io.Copy(behind, conn)
+	})
+	in.TLS.ALPN = offered
+	return in
 }

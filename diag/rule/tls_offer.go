@@ -313,6 +313,9 @@ func alpnRequired(v *diag.View) diag.Verdict {
 		f.Variant, f.Args["alpn"] = "offered", strings.Join(v.Target.TLS.ALPN, ", ")
 	case ok:
 		f.Args["alpn"] = found.Seen.Label
+		if s.Seen.Outcome != diag.OutcomeOK && !refused {
+			f.Variant, f.Confidence = "ended", diag.Likely // nobody said that it is the name
+		}
 		if found.Seen.Accepted() {
 			f.Suggestion = &diag.Suggestion{TLS: &diag.TLSSuggestion{ALPN: strings.Split(found.Seen.Label, ", ")}}
 		}
