@@ -121,12 +121,66 @@ func (s *SQL) exec(ctx context.Context, on querier, query string, args ...any) (
 	return int(n), err
 }
 
-func (s *SQL) row(ctx context.Context, on querier, query string, args ...any) *sql.Row {
-	return on.QueryRowContext(ctx, s.engine.bind(query), args...)
+// row asks for one row, which Scan reads.
+func (s *SQL) row(ctx context.Context, on querier, query string, args ...any) oneRow {
+	on, ctx, done, err := s.uninterrupted(ctx, on)
+	if err != nil {
+		return oneRow{err: err}
+	}
+	return oneRow{row: on.QueryRowContext(ctx, s.engine.bind(query), args...), done: done}
+}
+
+// oneRow is a row that was asked for. Scan is called once.
+type oneRow struct {
+	row  *sql.Row
+	done func()
+	err  error // it could not be asked for
+}
+
+// Scan reads the row, as [sql.Row.Scan] does.
+func (r oneRow) Scan(into ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	defer r.done()
+	return r.row.Scan(into...)
+}
+
+// readTime bounds a question whose asker has gone.
+const readTime = 10 * time.Second
+
+// uninterrupted lets a question that was begun come to its end also where its asker goes meanwhile: to break it off costs the driver of
+// PostgreSQL the connection, and a new one costs more than any question; hundreds of viewers who come and go at once would leave no
+// time for anything else. The wait for a connection ends with the asker, and the question with the context's deadline. done is called in the end.
+func (s *SQL) uninterrupted(ctx context.Context, on querier) (_ querier, _ context.Context, done func(), _ error) {
+	db, pool := on.(*sql.DB)
+	if !pool || s.engine.alone() {
+		return on, ctx, func() {}, nil
+	}
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	calm, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTime)
+	forget := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			cancel()
+		}
+	})
+	return conn, calm, func() {
+		forget()
+		cancel()
+		_ = conn.Close() // back into the pool
+	}, nil
 }
 
 // rows hands each row to scan.
 func (s *SQL) rows(ctx context.Context, on querier, scan func(*sql.Rows) error, query string, args ...any) error {
+	on, ctx, done, err := s.uninterrupted(ctx, on)
+	if err != nil {
+		return err
+	}
+	defer done()
 	rows, err := on.QueryContext(ctx, s.engine.bind(query), args...)
 	if err != nil {
 		return err
