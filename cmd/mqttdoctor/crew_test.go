@@ -149,7 +149,7 @@ func TestViewersOfARunOutliveItsProcess(t *testing.T) {
 	c := startCrew(t)
 	const viewers = 500
 	id, _, shown := c.all[0].startHanging()
-	ctx, cancel := context.WithTimeout(t.Context(), crewPatience)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*crewPatience) // to catch up, and to see the end
 	defer cancel()
 	all := make([]viewer, viewers)
 	var ready, done sync.WaitGroup
