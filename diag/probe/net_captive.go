@@ -44,7 +44,7 @@ var netCaptive = diag.Probe{
 	Budget: 8 * time.Second, // one time-out, and a little
 	Run: func(ctx context.Context, env *diag.Env, s diag.Subject) diag.Result {
 		a, l := walk(ctx, env, askedRoute(env.Target, s.Name).with(diag.PurposeAbsurdPort, "", func(r *route) {
-			r.Transport, r.SYNWait = diag.SchemeWS, portalWait
+			r.Transport, r.SYNWait = diag.SchemeWS, max(portalWait, 2*roundTrip(env.View, mainAddress(env.View)))
 			r.WS = wsOffer{Path: "/", Subprotocols: subprotocolsFor(diag.Version311), NoHeaders: true}
 		}), upToWS)
 		_ = l.Close()
@@ -59,7 +59,7 @@ var netCaptive = diag.Probe{
 }
 
 // portalWait is how long a SYN to nobody may stay unanswered: who answers in everybody's place stands close by, in the network
-// that the run itself is in.
+// that the run itself is in. Who answers the asked port so late will not answer others any sooner.
 const portalWait = 700 * time.Millisecond
 
 // webAnswered tells whether something on the target's host has answered with a page of its own in place of an upgrade, or sent
