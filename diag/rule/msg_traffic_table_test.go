@@ -29,6 +29,20 @@ func burstOf(check diag.ProbeID, took time.Duration, changes ...func(*diag.Burst
 	return seen(check, "", b)
 }
 
+// inBatches lets a hundred messages come so many at a time, one batch after each trip.
+func inBatches(size int, trip time.Duration) func(*diag.BurstRun) {
+	return func(b *diag.BurstRun) {
+		at := trip
+		for n := 0; n < 100; n += size {
+			for range size {
+				b.Raster.Arrived = append(b.Raster.Arrived, float32(at.Milliseconds()))
+			}
+			at += trip
+		}
+		b.Took, b.AckMedian = at, trip
+	}
+}
+
 func lose(n int, pattern diag.LossPattern, first int) func(*diag.BurstRun) {
 	return func(b *diag.BurstRun) {
 		b.Lost, b.Received, b.Pattern, b.FirstLost, b.Waited = n, b.Sent-n, pattern, first, 2*time.Second
@@ -144,6 +158,14 @@ func trafficLookAlikes() []recorded {
 		{name: "ten in flight", target: mqtt, want: "",
 			steps: run(pairOf(100*ms, 102*ms, nil), burstOf(checkBurst, 550*ms, func(b *diag.BurstRun) { b.AckMedian, b.Took = 110*ms, time.Second }),
 				burstOf(checkBurstSteps, 102*ms, steps(9.8)))},
+		{name: "one in flight, and this machine is busy", target: mqtt, want: "msg.inflight_limited", variant: "delivery",
+			steps: run(pairOf(120*ms, 101*ms, nil), burstOf(checkBurst, 5*time.Second, inBatches(1, 100*ms)), burstOf(checkBurstSteps, 102*ms, steps(4), func(b *diag.BurstRun) { b.P50 = 102 * ms }))},
+		{name: "all at once, and late for a stop of this machine", target: mqtt, want: "",
+			steps: run(pairOf(100*ms, 101*ms, nil), burstOf(checkBurst, 1500*ms, inBatches(100, 100*ms), func(b *diag.BurstRun) {
+				b.Took, b.AckMedian, b.Busy = 1600*ms, 110*ms, 1400*ms
+			}), burstOf(checkBurstSteps, 101*ms, steps(10)))},
+		{name: "one by one without a path that explains it", target: mqtt, want: "",
+			steps: run(lan, burstOf(checkBurst, 500*ms, inBatches(1, 20*ms)), burstOf(checkBurstSteps, 2*ms, steps(100)))},
 		{name: "a queue on a path without delay", target: mqtt, want: "msg.slow", variant: "queue", because: map[diag.Code]string{"msg.inflight_limited": "because.window_wide"},
 			steps: run(lan, burstOf(checkBurst, 2*time.Second, func(b *diag.BurstRun) { b.AckMedian, b.Took = 3*ms, 4*time.Second }), burstOf(checkBurstSteps, 40*ms, steps(25)))},
 		{name: "a publisher that is slowed down", target: mqtt, want: "msg.slow", variant: "throttled",
