@@ -94,6 +94,9 @@ func TestTCPScenarios(t *testing.T) {
 		{name: "closed", peer: peerAs("mqtt", diagtest.CloseAtOnce), want: "tcp.closed_on_accept"},
 		{name: "reset at the first byte", peer: peerAs("mqtt", readsOneByte), want: "tcp.closed_on_accept", variant: "first_byte"},
 		{name: "reset at the first byte of TLS", peer: peerAs("mqtts", readsOneByte), want: "tcp.closed_on_accept", variant: "first_byte"},
+		{name: "reset at the first byte of WebSocket", peer: peerAs("ws", readsOneByte), want: "tcp.closed_on_accept", variant: "first_byte"},
+		{name: "reset inside the handshake", peer: peerAs("mqtts", diagtest.ResetAfterFirstBytes), want: "tls.handshake_closed", variant: "mute",
+			readings: []diag.Code{"tcp.closed_on_accept"}},
 		{name: "reset once it was read", peer: peerAs("mqtt", readsAPacket), want: "mqtt.closed_without_connack"},
 		{name: "closed TLS", peer: peerAs("mqtts", diagtest.CloseAtOnce), want: "tcp.closed_on_accept"},
 		{name: "closed WebSocket", peer: peerAs("ws", diagtest.CloseAtOnce), want: "tcp.closed_on_accept"},
@@ -119,7 +122,7 @@ func TestTCPScenarios(t *testing.T) {
 // readsOneByte leaves the rest of what it is sent unread, for which the system resets the connection.
 func readsOneByte(conn net.Conn) {
 	conn.Read(make([]byte, 1))
-	diagtest.Reset(conn)
+	conn.Close()
 }
 
 // readsAPacket waits for a whole MQTT packet of less than 128 bytes before it resets the connection.

@@ -226,7 +226,9 @@ func closedOnAccept(v *diag.View) diag.Verdict {
 			Args: diag.Args{"address": l.Seen.Address, "duration": diag.FormatMS(l.Seen.Took) + " ms"}})
 	}
 	b, ends := first(diag.SeenBy[*diag.PeerAnswer](v, checkQuestions), func(p *diag.PeerAnswer) bool {
-		return p.Sent == "first_byte" && p.Outcome.Ended()
+		// In order after one byte, and by a reset after many: the others were not read. Who resets after one too has perhaps read
+		// all that there was, and does not like it.
+		return p.Sent == "first_byte" && p.Outcome == diag.OutcomeClosed
 	})
 	if !ends || !resetUnread(v) {
 		return diag.Excluded(diag.N("because.stays_open_unasked"))
