@@ -146,8 +146,8 @@ func (r oneRow) Scan(into ...any) error {
 	return r.row.Scan(into...)
 }
 
-// readTime bounds a question whose asker has gone.
-const readTime = 10 * time.Second
+// readTime bounds a question whose asker has gone, as the database bounds every statement.
+const readTime = 30 * time.Second
 
 // uninterrupted lets a question that was begun come to its end also where its asker goes meanwhile: to break it off costs the driver of
 // PostgreSQL the connection, and a new one costs more than any question; hundreds of viewers who come and go at once would leave no
