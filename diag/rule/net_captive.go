@@ -13,7 +13,7 @@ import (
 const checkCaptive diag.ProbeID = "net.captive"
 
 // captivePortal needs a web answer where nobody can give one: at an address that does not exist, or, where that could not be
-// asked, the same redirect to a foreign page on a senseless port of the host.
+// asked, the same redirect to a foreign page, or the same page, on a senseless port of the host.
 func captivePortal(v *diag.View) diag.Verdict {
 	if accepted(v) {
 		return diag.Open()
@@ -33,7 +33,7 @@ func captivePortal(v *diag.View) diag.Verdict {
 			continue
 		}
 		elsewhere := !sameHost(v, c.Seen.Address)
-		if !elsewhere && !(leadsAway(v, c.Seen.WS) && alike(asked, c.Seen.WS)) {
+		if !elsewhere && !(leadsAway(v, c.Seen.WS) && alike(asked, c.Seen.WS)) && !samePage(asked, c.Seen.WS) {
 			continue
 		}
 		if f.Step == "" || elsewhere {
@@ -113,6 +113,11 @@ func alike(a, b *diag.WSUpgrade) bool {
 		return u.Host
 	}
 	return a.Status == b.Status && to(a) == to(b)
+}
+
+// samePage tells whether two answers are the same page of text, which no two ports of a host share that mean something.
+func samePage(a, b *diag.WSUpgrade) bool {
+	return a.Status == http.StatusOK && b.Status == http.StatusOK && a.BodyStart != "" && a.BodyStart == b.BodyStart
 }
 
 func sameHost(v *diag.View, address string) bool {

@@ -31,6 +31,9 @@ func frontLookAlikes() []recorded {
 	}
 	silence := seen(checkCaptive, "198.51.100.99:80", &diag.Attempt{Purpose: diag.PurposePort, Address: "198.51.100.99:80", Transport: diag.SchemeWS,
 		TCP: &diag.TCPConnect{Outcome: diag.OutcomeSilent}})
+	body := func(address string, check diag.ProbeID, text string) diag.Step {
+		return web(check, diag.PurposeWebSocket, address, 200, func(w *diag.WSUpgrade) { w.BodyStart = text })
+	}
 	page := web(checkTransports, diag.PurposeWebSocket, at, 302, login)
 	http := connect(unanswered(diag.OutcomeOther, saying("http")))
 	absurd := seen("tcp.absurd_port", "192.0.2.1:57", dialled(diag.OutcomeOK, address("192.0.2.1:57"), func(o *diag.TCPConnect) { o.Purpose = diag.PurposeAbsurdPort }))
@@ -58,6 +61,10 @@ func frontLookAlikes() []recorded {
 		{name: "a login page where nobody can answer", target: tcp, steps: []diag.Step{accepts, http, page, nowhere(login)}, want: "net.captive_portal",
 			because: map[diag.Code]string{"tcp.filtered": "because.port_accepts", "ws.expected": "because.no_upgrade_there"}},
 		{name: "a login page of the host alone", target: tcp, steps: []diag.Step{accepts, http, page, silence}, want: "mqtt.not_mqtt"},
+		{name: "one page on every port of the host", target: tcp, steps: []diag.Step{accepts, http, body(at, checkTransports, "<html>Log in"), body("192.0.2.1:57", checkCaptive, "<html>Log in")},
+			want: "net.captive_portal", variant: "port"},
+		{name: "other pages on other ports of the host", target: tcp, steps: []diag.Step{accepts, http, body(at, checkTransports, "<html>Log in"), body("192.0.2.1:57", checkCaptive, "<html>News")},
+			want: "mqtt.not_mqtt"},
 		{name: "a redirect where nobody can answer", target: ws, steps: []diag.Step{accepts, upgrade(302, login), nowhere(login)}, want: "net.captive_portal"},
 		{name: "a redirect of the host alone", target: ws, steps: []diag.Step{accepts, upgrade(302, login), silence}, want: "ws.redirect"},
 		{name: "no certificate, but a page everywhere", target: tls, steps: []diag.Step{accepts, seen(checkTLS, at, &diag.TLSHandshake{Address: at, Outcome: diag.OutcomeOther, Speaks: "http"}),
