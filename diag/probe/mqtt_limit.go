@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,21 +33,70 @@ var mqttLimit = diag.Probe{
 		if !ok {
 			return diag.Skipped(diag.N("skip.no_session"))
 		}
-		o := holdMany(ctx, env, main)
-		args := []string{"count", strconv.Itoa(o.Held), "total", strconv.Itoa(o.Tried)}
-		switch {
-		case o.Refused && o.RetryWorked:
-			return diag.Warned(o, diag.N("step.mqtt.limit.reached", args...))
-		case o.Refused && !o.Closed:
-			return diag.Warned(o, diag.N("step.mqtt.limit.first", append(args, "symbol", string(o.How))...))
-		case o.Refused:
-			return diag.Warned(o, diag.N("step.mqtt.limit.refused", append(args, "symbol", string(o.How))...))
-		}
-		return diag.Passed(o, diag.N("step.mqtt.limit.none", args...))
+		return heldResult(holdMany(ctx, env, main, heldAtMost))
 	},
 }
 
-func holdMany(ctx context.Context, env *diag.Env, main *exchange) *diag.HeldConnections {
+// heldBeside is how many connections a run has open at once anyway.
+const heldBeside = 3
+
+// mqttRoom tells whether the broker has room for few connections only, where one of ours beside the asked session was turned away.
+// It holds no more than this run does anyway.
+var mqttRoom = diag.Probe{
+	ID: "mqtt.room", Layer: diag.LayerMQTT, Depth: diag.DepthQuick,
+	Needs:   append([]diag.ProbeID{checkVersions, checkStay, checkStayOther, checkRecount, "mqtt.again"}, afterMessages...),
+	Applies: func(_ diag.Target, o diag.PlanOptions) bool { return !o.Intrusive }, // mqtt.limit looks closer
+	Ready: func(v *diag.View) diag.Decision {
+		if d := needSession(v); !d.Runs() {
+			return d
+		}
+		if !turnedAway(v) {
+			return diag.Skip(diag.N("skip.not_the_question"))
+		}
+		return diag.Run()
+	},
+	Budget: holdTime + 20*time.Second,
+	Run: func(ctx context.Context, env *diag.Env, _ diag.Subject) diag.Result {
+		main, ok := borrowMain(env)
+		if !ok || main.ended() {
+			return diag.Skipped(diag.N("skip.no_session"))
+		}
+		return heldResult(holdMany(ctx, env, main, heldBeside))
+	},
+}
+
+// turnedAway tells whether a connection of ours beside the asked session failed in a way in which limits show.
+func turnedAway(v *diag.View) bool {
+	if slices.ContainsFunc(diag.Seen[*diag.SessionSeries](v), func(s diag.Sight[*diag.SessionSeries]) bool { return s.Seen.Failed() > 0 }) {
+		return true
+	}
+	return slices.ContainsFunc(diag.SeenBy[*diag.Attempt](v, checkVersions), func(s diag.Sight[*diag.Attempt]) bool {
+		switch a := s.Seen; {
+		case a.MQTT == nil:
+			return true // below MQTT, where the asked connection got through
+		case a.MQTT.Code >= 0:
+			return a.MQTT.Outcome == diag.OutcomeRefused && !slices.Contains([]int{1, 0x81, 0x82, 0x84}, a.MQTT.Code)
+		default:
+			return a.MQTT.Outcome == diag.OutcomeSilent || a.MQTT.Outcome.Ended()
+		}
+	})
+}
+
+func heldResult(o *diag.HeldConnections) diag.Result {
+	args := []string{"count", strconv.Itoa(o.Held), "total", strconv.Itoa(o.Tried)}
+	switch {
+	case o.Refused && o.RetryWorked:
+		return diag.Warned(o, diag.N("step.mqtt.limit.reached", args...))
+	case o.Refused && !o.Closed:
+		return diag.Warned(o, diag.N("step.mqtt.limit.first", append(args, "symbol", string(o.How))...))
+	case o.Refused:
+		return diag.Warned(o, diag.N("step.mqtt.limit.refused", append(args, "symbol", string(o.How))...))
+	}
+	return diag.Passed(o, diag.N("step.mqtt.limit.none", args...))
+}
+
+// holdMany opens connections beside the asked session, most of them at most.
+func holdMany(ctx context.Context, env *diag.Env, main *exchange, most int) *diag.HeldConnections {
 	o := &diag.HeldConnections{Code: -1}
 	var held []*exchange
 	defer func() {
@@ -62,7 +112,7 @@ func holdMany(ctx context.Context, env *diag.Env, main *exchange) *diag.HeldConn
 	}
 	clock := patience.Watch()
 	defer clock.Stop()
-	for o.Held < heldAtMost && clock.Ran() < holdTime && ctx.Err() == nil {
+	for o.Held < most && clock.Ran() < holdTime && ctx.Err() == nil {
 		o.Tried++
 		a, x := another(ctx, env, main, diag.PurposeHeld, "")
 		if x == nil && pauseFor(ctx, countOrRate) { // was it the rate of connecting?
@@ -74,28 +124,53 @@ func holdMany(ctx context.Context, env *diag.Env, main *exchange) *diag.HeldConn
 		}
 		held = append(held, x)
 		o.Held++
-		env.Progress(o.Held, heldAtMost, "connections")
+		env.Progress(o.Held, most, "connections")
 	}
 	for _, x := range held {
 		if x.ended() {
 			o.Dropped++
 		}
 	}
-	if o.Refused && len(held) > 0 {
+	switch {
+	case !o.Refused:
+		return o
+	case len(held) > 0:
 		leave(ctx, held[0])
 		held, o.Closed = held[1:], true
-		for range 5 { // a broker may need a moment to notice
-			if !pauseFor(ctx, countOrRate/3) {
-				break
-			}
-			if _, x := another(ctx, env, main, diag.PurposeRetry, ""); x != nil {
-				held = append(held, x)
-				o.RetryWorked = true
-				break
-			}
+	case !main.ended() && o.Held == 1: // a single place, and the asked session has it
+		leave(ctx, main)
+		o.Closed = true
+	default:
+		return o
+	}
+	for range 5 { // a broker may need a moment to notice
+		if !pauseFor(ctx, countOrRate/3) {
+			break
+		}
+		if _, x := another(ctx, env, main, diag.PurposeRetry, ""); x != nil {
+			held = append(held, x)
+			o.RetryWorked = true
+			break
 		}
 	}
+	if o.RetryWorked && o.Held <= heldBeside {
+		o.RetryWorked = full(ctx, env, main, &held)
+	}
 	return o
+}
+
+// full tells whether there is no room for one more, asked three times: a broker that refuses some at random would have taken one.
+func full(ctx context.Context, env *diag.Env, main *exchange, held *[]*exchange) bool {
+	for range 3 {
+		if _, x := another(ctx, env, main, diag.PurposeHeld, ""); x != nil {
+			*held = append(*held, x)
+			return false
+		}
+		if !pauseFor(ctx, countOrRate/3) {
+			return false
+		}
+	}
+	return true
 }
 
 // describeRefusal tells how a further connection failed.

@@ -149,6 +149,21 @@ func limited(max int32, refusal diagtest.ConnectAnswer) func(testing.TB) string 
 	}
 }
 
+// roomFor is a broker with room for so many sessions at once: it counts those that it has accepted.
+func roomFor(max int, refusal diagtest.ConnectAnswer) func(testing.TB) string {
+	return func(t testing.TB) string {
+		var self atomic.Pointer[diagtest.ScriptedPeer]
+		broker := diagtest.ScriptedBroker(t, diagtest.Script{OnConnect: func(diagtest.Connect) diagtest.ConnectAnswer {
+			if b := self.Load(); b != nil && len(b.Clients()) >= max {
+				return refusal
+			}
+			return diagtest.ConnectAnswer{}
+		}})
+		self.Store(broker)
+		return broker.Target()
+	}
+}
+
 // splice carries bytes both ways until one side ends.
 func splice(a, b net.Conn) {
 	done := make(chan struct{})
@@ -190,6 +205,14 @@ func TestConnectionLimit(t *testing.T) {
 		inVersions(scenario{name: "none", peer: scripted(diagtest.Script{}), plan: intrusive}, "auto", "3.1.1"),
 		inVersions(scenario{name: "limit not reached", peer: limited(80, unavailable), plan: intrusive}, "auto"),
 		inVersions(scenario{name: "no consent", peer: limited(12, unavailable)}, "auto"),
+		inVersions(scenario{name: "one, by code", peer: roomFor(1, unavailable), want: "mqtt.connection_limit", variant: "one"}, "auto", "3.1.1", "5"),
+		inVersions(scenario{name: "one, by a close", peer: roomFor(1, diagtest.ConnectAnswer{Action: diagtest.Close}), want: "mqtt.connection_limit", variant: "one"}, "auto", "3.1.1"),
+		inVersions(scenario{name: "room for all, no 3.1", peer: scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
+			if c.Level == 3 {
+				return diagtest.ConnectAnswer{Action: diagtest.Close}
+			}
+			return diagtest.ConnectAnswer{}
+		}})}, "auto", "3.1.1"),
 		[]scenario{{name: "mosquitto", peer: real("mqtt", func(t testing.TB) *diagtest.Broker {
 			return diagtest.Mosquitto(t, diagtest.MosquittoOptions{Listeners: []string{"mqtt"}, Listener: []string{"max_connections 10"}})
 		}), plan: intrusive, want: "mqtt.connection_limit"}},

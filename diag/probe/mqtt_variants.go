@@ -47,7 +47,7 @@ var mqttVersions = diag.Probe{
 		return variant(ctx, env, askedRoute(env.Target, address).with(diag.PurposeVersion, s.Name, func(r *route) {
 			// One name, as clients offer it: mosquitto 2.1 ends an upgrade that offers a list, and ejabberd echoes it whole.
 			r.MQTT.Version, r.WS.Subprotocols = version, subprotocolsFor(version)
-			r.Yield = env.Target.Scheme.IsWebSocket()
+			r.Yield = true
 		}))
 	},
 }

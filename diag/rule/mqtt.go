@@ -45,6 +45,7 @@ const (
 	checkShortConnect = diag.ProbeID("mqtt.short_connect")
 	checkLongConnect  = diag.ProbeID("mqtt.long_connect")
 	checkHeld         = diag.ProbeID("mqtt.limit")
+	checkRoom         = diag.ProbeID("mqtt.room")
 )
 
 // isCode tells whether a refusal bears one of the codes of its own version.
@@ -116,7 +117,7 @@ var connectRules = []diag.Rule{
 		LookAlikes: []diag.Code{"mqtt.bad_credentials", "mqtt.auth_required", "mqtt.not_authorized"},
 		When:       authMethod},
 	{Code: "mqtt.connection_limit", Severity: diag.SeverityCritical,
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkHeld},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkHeld, checkRoom},
 		LookAlikes: []diag.Code{"mqtt.server_unavailable", "mqtt.server_busy", "mqtt.closed_without_connack"},
 		Hides:      []diag.Code{"mqtt.server_unavailable", "mqtt.server_busy"},
 		When:       connectionLimit},
@@ -402,8 +403,11 @@ func authMethod(v *diag.View) diag.Verdict {
 func connectionLimit(v *diag.View) diag.Verdict {
 	for _, s := range diag.Seen[*diag.HeldConnections](v) {
 		if s.Seen.Refused && s.Seen.RetryWorked {
-			return diag.Holds(diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence,
-				Args: diag.Args{"count": strconv.Itoa(s.Seen.Held)}})
+			f := diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Args: diag.Args{"count": strconv.Itoa(s.Seen.Held)}}
+			if s.Seen.Held == 1 {
+				f.Variant = "one"
+			}
+			return diag.Holds(f)
 		}
 		if s.Seen.Refused && !s.Seen.Closed {
 			// None of the held ones could be closed for a retry. A quota is the broker's own word for it.
