@@ -14,6 +14,14 @@ type SessionSeries struct {
 	Ended    int     `json:"ended"`  // the connection was ended in place of an answer
 	Before   int     `json:"before"` // it failed before the CONNECT, in TCP, TLS or the WebSocket upgrade
 	Other    int     `json:"other"`  // refused by a code, or answered in another way
+	// Refusals are the codes of those that were refused by one.
+	Refusals []ConnectRefusal `json:"refusals,omitempty"`
+}
+
+// ConnectRefusal is what a CONNACK refused a connection with.
+type ConnectRefusal struct {
+	Code   int    `json:"code"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Kind names the type in stored runs.
@@ -31,5 +39,10 @@ func (s *SessionSeries) Facts() []Evidence {
 	f.count(EvConnectAccepted, s.Accepted)
 	f.count(EvConnectSilent, s.Silent)
 	f.count(EvConnectEnded, s.Ended)
+	var codes []string
+	for _, r := range s.Refusals {
+		codes = append(codes, codeText(r.Code, s.Version)+" "+r.Reason)
+	}
+	f.list(EvReasonCode, codes)
 	return f.items
 }

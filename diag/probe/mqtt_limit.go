@@ -70,16 +70,24 @@ func turnedAway(v *diag.View) bool {
 	if slices.ContainsFunc(diag.Seen[*diag.SessionSeries](v), func(s diag.Sight[*diag.SessionSeries]) bool { return s.Seen.Failed() > 0 }) {
 		return true
 	}
-	return slices.ContainsFunc(diag.SeenBy[*diag.Attempt](v, checkVersions), func(s diag.Sight[*diag.Attempt]) bool {
-		switch a := s.Seen; {
-		case a.MQTT == nil:
-			return true // below MQTT, where the asked connection got through
-		case a.MQTT.Code >= 0:
-			return a.MQTT.Outcome == diag.OutcomeRefused && !slices.Contains([]int{1, 0x81, 0x82, 0x84}, a.MQTT.Code)
-		default:
-			return a.MQTT.Outcome == diag.OutcomeSilent || a.MQTT.Outcome.Ended()
+	return len(turnedAwayVersions(v, true)) > 0
+}
+
+// turnedAwayVersions lists the versions in which a connection of ours failed otherwise than by a word on the version; silent: those
+// that got no answer too, which takes long to try again.
+func turnedAwayVersions(v *diag.View, silent bool) []diag.Version {
+	var out []diag.Version
+	for _, s := range diag.SeenBy[*diag.Attempt](v, checkVersions) {
+		m := s.Seen.MQTT
+		if m == nil || m.Outcome == diag.OutcomeCanceled {
+			continue // below MQTT other things count, as the WebSocket subprotocol
 		}
-	})
+		byCode := m.Outcome == diag.OutcomeRefused && !slices.Contains([]int{1, 0x81, 0x82, 0x84}, m.Code)
+		if byCode || silent && m.Outcome == diag.OutcomeSilent || m.Outcome.Ended() {
+			out = append(out, m.Version)
+		}
+	}
+	return out
 }
 
 func heldResult(o *diag.HeldConnections) diag.Result {
@@ -115,7 +123,7 @@ func holdMany(ctx context.Context, env *diag.Env, main *exchange, most int) *dia
 	for o.Held < most && clock.Ran() < holdTime && ctx.Err() == nil {
 		o.Tried++
 		a, x := another(ctx, env, main, diag.PurposeHeld, "")
-		if x == nil && pauseFor(ctx, countOrRate) { // was it the rate of connecting?
+		if x == nil && !unansweredConnect(a) && pauseFor(ctx, countOrRate) { // was it the rate of connecting?
 			a, x = another(ctx, env, main, diag.PurposeHeld, "")
 		}
 		if x == nil {
@@ -160,18 +168,25 @@ func holdMany(ctx context.Context, env *diag.Env, main *exchange, most int) *dia
 }
 
 // full tells whether there is no room for one more, asked three times: a broker that refuses some at random would have taken one.
+// Where nobody answers, asking takes its time, and once is enough.
 func full(ctx context.Context, env *diag.Env, main *exchange, held *[]*exchange) bool {
 	for range 3 {
-		if _, x := another(ctx, env, main, diag.PurposeHeld, ""); x != nil {
+		a, x := another(ctx, env, main, diag.PurposeHeld, "")
+		switch {
+		case x != nil:
 			*held = append(*held, x)
 			return false
-		}
-		if !pauseFor(ctx, countOrRate/3) {
+		case unansweredConnect(a):
+			return true
+		case !pauseFor(ctx, countOrRate/3):
 			return false
 		}
 	}
 	return true
 }
+
+// unansweredConnect tells that an attempt took the whole time-out for a CONNECT without an answer.
+func unansweredConnect(a *diag.Attempt) bool { return a.MQTT != nil && a.MQTT.Outcome == diag.OutcomeSilent }
 
 // describeRefusal tells how a further connection failed.
 func describeRefusal(o *diag.HeldConnections, a *diag.Attempt) {

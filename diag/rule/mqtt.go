@@ -123,14 +123,14 @@ var connectRules = []diag.Rule{
 		When:       connectionLimit},
 	{Code: "mqtt.server_unavailable", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 3.1.1 3.2.2.3", "MQTT 5.0 3.2.2.2"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder}, // a code that names no reason waits for more, below
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkAgain}, // a code that names no reason waits for more, below
 		LookAlikes: []diag.Code{"mqtt.server_busy", "mqtt.connection_limit", "mqtt.not_authorized", "mqtt.version_unsupported", "mqtt.connect_too_large"},
 		When:       serverUnavailable},
 	{Code: "mqtt.server_busy", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.2.2.2"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkAgain},
 		LookAlikes: []diag.Code{"mqtt.server_unavailable", "mqtt.banned"},
-		When:       codeRule([]int{}, []int{v5Busy, v5QuotaExceeded, v5RateExceeded})},
+		When:       serverBusy},
 	{Code: "mqtt.connect_too_large", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 5.0 3.1.2.11.4", "MQTT 5.0 3.2.2.2"},
 		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkShortConnect, checkLongConnect},
@@ -151,7 +151,7 @@ var connectRules = []diag.Rule{
 		When:       clientIDRejected},
 	{Code: "mqtt.auth_required", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 3.1.1 3.2.2.3", "MQTT 5.0 3.2.2.2"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkOtherID},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkOtherID, checkAgain},
 		LookAlikes: []diag.Code{"mqtt.bad_credentials", "mqtt.not_authorized", "tls.client_cert_required"},
 		When:       authRequired},
 	{Code: "mqtt.not_authorized", Severity: diag.SeverityCritical,
@@ -161,7 +161,7 @@ var connectRules = []diag.Rule{
 		When:       notAuthorized},
 	{Code: "mqtt.bad_credentials", Severity: diag.SeverityCritical,
 		Sources:    []string{"MQTT 3.1.1 3.2.2.3", "MQTT 5.0 3.2.2.2"},
-		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkOtherID, checkNoCreds},
+		Awaits:     []diag.ProbeID{checkMQTT, checkOlder, checkOtherID, checkNoCreds, checkAgain},
 		LookAlikes: []diag.Code{"mqtt.auth_required", "mqtt.not_authorized", "mqtt.client_id_rejected"},
 		When:       badCredentials},
 	{Code: "mqtt.not_mqtt", Severity: diag.SeverityCritical,
@@ -237,9 +237,21 @@ func codeRule(v3, v5 []int) func(*diag.View) diag.Verdict {
 	}
 }
 
+// serverBusy is what the broker says, always or now and then.
+func serverBusy(v *diag.View) diag.Verdict {
+	codes := []int{v5Busy, v5QuotaExceeded, v5RateExceeded}
+	if f, some := refusedNowAndThen(v, nil, codes); some {
+		return diag.Holds(f)
+	}
+	return codeRule(nil, codes)(v)
+}
+
 // serverUnavailable is what the broker says; and what remains where it refuses with a code that names no reason (0x80, 0x83, or
 // one that is none for a CONNECT), or finds fault with a CONNECT that is in order, and nothing that was varied helps.
 func serverUnavailable(v *diag.View) diag.Verdict {
+	if f, some := refusedNowAndThen(v, []int{v3Unavailable}, []int{v5Unavailable}); some {
+		return diag.Holds(f)
+	}
 	c, no, ok := refusal(v)
 	if !ok {
 		return no
@@ -588,6 +600,9 @@ func notLetterOrDigit(r rune) bool {
 // authRequired: nothing was given and the broker wants some. Where the user's own client id was sent, another id decides:
 // a broker that takes that one without a login minds the id.
 func authRequired(v *diag.View) diag.Verdict {
+	if f, some := refusedNowAndThen(v, []int{v3BadLogin, v3NotAuthorized}, []int{v5BadLogin, v5NotAuthorized}); some && !v.Target.Credentials() {
+		return diag.Holds(f)
+	}
 	c, no, ok := loginRefusal(v)
 	if !ok {
 		return no
@@ -653,6 +668,9 @@ func notAuthorized(v *diag.View) diag.Verdict {
 }
 
 func badCredentials(v *diag.View) diag.Verdict {
+	if f, some := refusedNowAndThen(v, []int{v3BadLogin, v3NotAuthorized}, []int{v5BadLogin, v5NotAuthorized}); some && v.Target.Credentials() {
+		return diag.Holds(f)
+	}
 	c, no, ok := loginRefusal(v)
 	if !ok {
 		return no

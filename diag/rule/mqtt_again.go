@@ -21,3 +21,22 @@ func nowAndThen(v *diag.View, failed func(*diag.SessionSeries) int) (diag.Findin
 		Evidence: s.Step.Evidence, Args: diag.Args{"count": strconv.Itoa(failed(s.Seen)), "total": strconv.Itoa(s.Seen.Tries),
 			"address": s.Seen.Address, "limit": seconds(v.Options.Timeout)}}, true
 }
+
+// refusedNowAndThen is the same of connections that a CONNACK with one of the codes refused.
+func refusedNowAndThen(v *diag.View, v3, v5 []int) (diag.Finding, bool) {
+	var last diag.ConnectRefusal
+	var version diag.Version
+	f, ok := nowAndThen(v, func(o *diag.SessionSeries) int {
+		n := 0
+		for _, r := range o.Refusals {
+			if isCode(&diag.MQTTConnect{Outcome: diag.OutcomeRefused, Version: o.Version, Code: r.Code}, v3, v5) {
+				n, last, version = n+1, r, o.Version
+			}
+		}
+		return n
+	})
+	if ok {
+		f.Args["code"], f.Args["reason"] = diag.CodeText(last.Code, version), last.Reason
+	}
+	return f, ok
+}
