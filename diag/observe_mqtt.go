@@ -150,7 +150,9 @@ type MQTTPing struct {
 	Version Version       `json:"version"`
 	Outcome Outcome       `json:"outcome"`
 	RTT     time.Duration `json:"rtt"`
-	Error   string        `json:"error,omitempty"`
+	// Ends is how many sessions, quiet before, ended at their PINGREQ in place of an answer; 0: the asked one stayed.
+	Ends  int    `json:"ends,omitempty"`
+	Error string `json:"error,omitempty"`
 }
 
 // Kind names the type in stored runs.

@@ -26,6 +26,8 @@ type Script struct {
 	Delay time.Duration
 	// NoPingresp leaves PINGREQ unanswered.
 	NoPingresp bool
+	// PingEnds ends the connection at a PINGREQ.
+	PingEnds bool
 	// NoTakeOver lets several clients have one client id; else the older one is closed (MQTT 5.0 3.1.4-3).
 	NoTakeOver bool
 	// NoRetain forgets retained messages.

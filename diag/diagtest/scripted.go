@@ -454,7 +454,10 @@ func (s *session) handle(packet *v5.ControlPacket) bool {
 		s.mu.Unlock()
 		s.send(&v5.Unsuback{PacketID: p.PacketID, Reasons: codes, Properties: none})
 	case *v5.Pingreq:
-		if !s.broker.script.NoPingresp {
+		switch {
+		case s.broker.script.PingEnds:
+			s.end(0)
+		case !s.broker.script.NoPingresp:
 			s.send(&v5.Pingresp{})
 		}
 	case *v5.Disconnect:

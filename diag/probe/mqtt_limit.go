@@ -186,7 +186,9 @@ func full(ctx context.Context, env *diag.Env, main *exchange, held *[]*exchange)
 }
 
 // unansweredConnect tells that an attempt took the whole time-out for a CONNECT without an answer.
-func unansweredConnect(a *diag.Attempt) bool { return a.MQTT != nil && a.MQTT.Outcome == diag.OutcomeSilent }
+func unansweredConnect(a *diag.Attempt) bool {
+	return a.MQTT != nil && a.MQTT.Outcome == diag.OutcomeSilent
+}
 
 // describeRefusal tells how a further connection failed.
 func describeRefusal(o *diag.HeldConnections, a *diag.Attempt) {

@@ -2,8 +2,10 @@ package probe
 
 import (
 	"context"
+	"time"
 
 	"mqttdoctor/diag"
+	"mqttdoctor/diag/mqttwire"
 	"mqttdoctor/diag/patience"
 )
 
@@ -26,7 +28,12 @@ var mqttPing = diag.Probe{
 		rtt, failure := s.Ping(ctx)
 		o.RTT = rtt
 		if failure != nil && s.ended() {
-			return diag.Skipped(diag.N("skip.session_ended"))
+			// For the ping, for what was on its way beside it, or of its age: sessions that do nothing but ping tell.
+			end := endsAtPings(ctx, env, s)
+			if end == nil {
+				return diag.Skipped(diag.N("skip.session_ended"))
+			}
+			failure, o.Ends = end, pingsThatEnd
 		}
 		if failure != nil {
 			o.Outcome, o.Error = outcomeOfFailure(failure.Kind), failure.Error()
@@ -46,4 +53,34 @@ func needSession(v *diag.View) diag.Decision {
 		return diag.Skip(diag.N("skip.not_connected"))
 	}
 	return diag.Wait()
+}
+
+const (
+	// pingsThatEnd is how many sessions have to end at their ping, each after it had lived quietly for pingQuiet.
+	pingsThatEnd = 2
+	pingQuiet    = 300 * time.Millisecond
+)
+
+// endsAtPings tells how sessions of their own end at a PINGREQ each, having lived quietly before; nil where one did not.
+func endsAtPings(ctx context.Context, env *diag.Env, like *exchange) *mqttwire.Failure {
+	var end *mqttwire.Failure
+	for range pingsThatEnd {
+		_, x := another(ctx, env, like, diag.PurposeRetry, "ping")
+		if x == nil {
+			return nil
+		}
+		if !pauseFor(ctx, pingQuiet) || x.ended() {
+			leave(ctx, x)
+			return nil
+		}
+		asking, cancel := patience.WithTimeout(ctx, env.Options.Timeout)
+		_, end = x.Ping(asking)
+		cancel()
+		ended := x.ended()
+		leave(ctx, x)
+		if end == nil || !ended {
+			return nil
+		}
+	}
+	return end
 }

@@ -111,6 +111,8 @@ func TestSessionsThatEnd(t *testing.T) {
 		inVersions(scenario{name: "held", peer: scripted(diagtest.Script{}), in: own, plan: intrusive}, everyVersion...),
 		inVersions(scenario{name: "another id is taken over", peer: rivalled("boiler-8", 100*time.Millisecond), in: own, plan: intrusive}, "auto", "3.1.1"),
 		inVersions(scenario{name: "no PINGRESP", peer: scripted(diagtest.Script{NoPingresp: true}), plan: diag.PlanInput{TimeoutS: seconds(1)}, want: "mqtt.ping_unanswered"}, everyVersion...),
+		inVersions(scenario{name: "ended at the ping", peer: scripted(diagtest.Script{PingEnds: true}), want: "mqtt.ping_unanswered", variant: "closed"}, everyVersion...),
+		inVersions(scenario{name: "ended at the ping, with an own id", peer: scripted(diagtest.Script{PingEnds: true}), in: withTopics, want: "mqtt.ping_unanswered", variant: "closed"}, "auto", "3.1.1"),
 		inVersions(scenario{name: "server keep alive", peer: scripted(diagtest.Script{OnConnect: func(diagtest.Connect) diagtest.ConnectAnswer {
 			return diagtest.ConnectAnswer{ServerKeepAlive: 20}
 		}}), info: []diag.Code{"mqtt.keepalive_overridden"}}, "auto", "5"),

@@ -144,6 +144,9 @@ func longestLived(v *diag.View) time.Duration {
 // endedByUs tells whether a connection ended while it had a SUBSCRIBE or PUBLISH of ours, which the broker may have minded. A
 // SUBSCRIBE for our own topic that another session was granted meanwhile was in the way of something else.
 func endedByUs(v *diag.View) bool {
+	if _, pinged := first(diag.SeenBy[*diag.MQTTPing](v, checkPing), func(p *diag.MQTTPing) bool { return p.Ends > 0 }); pinged {
+		return true
+	}
 	subscribed := subscriptions(v, false)
 	if !slices.ContainsFunc(deliveries(v, true), func(s diag.Sight[*diag.Delivery]) bool { return s.Seen.Delivered }) {
 		subscribed = slices.Concat(subscribed, subscriptions(v, true))
@@ -196,11 +199,14 @@ func pingUnanswered(v *diag.View) diag.Verdict {
 	switch {
 	case len(pings) == 0:
 		return heldWithout(v, diag.N("because.no_ping_hung"))
-	case pings[0].Seen.Outcome != diag.OutcomeSilent:
+	case pings[0].Seen.Ends == 0 && pings[0].Seen.Outcome != diag.OutcomeSilent:
 		return diag.Excluded(diag.N("because.ping_answered"))
 	}
-	return diag.Holds(diag.Finding{Step: pings[0].Step.ID, Evidence: pings[0].Step.Evidence,
-		Args: diag.Args{"limit": strconv.FormatFloat(v.Options.Timeout.Seconds(), 'f', -1, 64) + " s"}})
+	f := diag.Finding{Step: pings[0].Step.ID, Evidence: pings[0].Step.Evidence, Args: diag.Args{"limit": seconds(v.Options.Timeout)}}
+	if pings[0].Seen.Ends > 0 {
+		f.Variant, f.Args["count"] = "closed", strconv.Itoa(pings[0].Seen.Ends)
+	}
+	return diag.Holds(f.Hiding("mqtt.idle_disconnect", "mqtt.lifetime_limit", "mqtt.unstable")) // a watch holds nothing then
 }
 
 func keepAliveOverridden(v *diag.View) diag.Verdict {
