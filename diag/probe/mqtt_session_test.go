@@ -207,8 +207,9 @@ func TestConnectionLimit(t *testing.T) {
 		inVersions(scenario{name: "none", peer: scripted(diagtest.Script{}), plan: intrusive}, "auto", "3.1.1"),
 		inVersions(scenario{name: "limit not reached", peer: limited(80, unavailable), plan: intrusive}, "auto"),
 		inVersions(scenario{name: "no consent", peer: limited(12, unavailable)}, "auto"),
-		inVersions(scenario{name: "one, by code", peer: roomFor(1, unavailable), want: "mqtt.connection_limit", variant: "one"}, "auto", "3.1.1", "5"),
-		inVersions(scenario{name: "one, by a close", peer: roomFor(1, diagtest.ConnectAnswer{Action: diagtest.Close}), want: "mqtt.connection_limit", variant: "one"}, "auto", "3.1.1"),
+		inVersions(scenario{name: "one, by code", peer: roomFor(1, unavailable), plan: diag.PlanInput{Symptom: "refused"}, want: "mqtt.connection_limit", variant: "one"}, "auto", "3.1.1", "5"),
+		inVersions(scenario{name: "one, by a close", peer: roomFor(1, diagtest.ConnectAnswer{Action: diagtest.Close}), plan: diag.PlanInput{Symptom: "cannot_connect"}, want: "mqtt.connection_limit", variant: "one"}, "auto", "3.1.1"),
+		inVersions(scenario{name: "one, and no complaint", peer: roomFor(1, unavailable), info: []diag.Code{"mqtt.connection_limit"}}, "auto"),
 		inVersions(scenario{name: "room for all, no 3.1", peer: scripted(diagtest.Script{OnConnect: func(c diagtest.Connect) diagtest.ConnectAnswer {
 			if c.Level == 3 {
 				return diagtest.ConnectAnswer{Action: diagtest.Close}

@@ -410,6 +410,9 @@ func authMethod(v *diag.View) diag.Verdict {
 	return diag.Holds(f)
 }
 
+// connectComplaints are those that a limit on connections explains.
+var connectComplaints = []diag.Symptom{diag.SymptomCannotConnect, diag.SymptomTimeout, diag.SymptomRefused, diag.SymptomDrops}
+
 // connectionLimit needs several connections held at once by us, the refusal of a further one, and its success after one was
 // closed: see mqtt.limit.
 func connectionLimit(v *diag.View) diag.Verdict {
@@ -418,6 +421,9 @@ func connectionLimit(v *diag.View) diag.Verdict {
 			f := diag.Finding{Step: s.Step.ID, Evidence: s.Step.Evidence, Args: diag.Args{"count": strconv.Itoa(s.Seen.Held)}}
 			if s.Seen.Held == 1 {
 				f.Variant = "one"
+			}
+			if s.Step.Check == checkRoom && !slices.Contains(connectComplaints, v.Options.Symptom) {
+				f.Severity = diag.SeverityInfo // the client has its place, and nobody complains of another's
 			}
 			return diag.Holds(f)
 		}
