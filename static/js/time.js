@@ -4,12 +4,18 @@ function localise(root) {
     const date = new Date(element.dateTime);
     if (Number.isNaN(date.getTime())) continue;
     element.dataset.local = "";
+    if ("clock" in element.dataset) { // of a packet, to the millisecond
+      const two = (n) => String(n).padStart(2, "0");
+      element.textContent = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+      continue;
+    }
     // A time that was given to the minute gets no seconds.
     const seconds = /\d\d:\d\d:\d\d/.test(element.textContent);
     element.title = element.textContent;
     element.textContent = new Intl.DateTimeFormat(element.dataset.lang || document.documentElement.lang,
       { dateStyle: "medium", timeStyle: seconds ? "medium" : "short" }).format(date);
   }
+  for (const note of root.querySelectorAll?.("[data-utc]") ?? []) note.hidden = true; // not any more
 }
 
 localise(document);

@@ -1,6 +1,6 @@
 // Attaches the packets to a report, which everybody who has its link can read: without payloads, unless they are chosen.
 import { byId, complain, el } from "./dom.js";
-import { n, t } from "./words.js";
+import { between, n, t } from "./words.js";
 
 // What a report keeps (the newest), and how much of it goes over the wire: payloads are long.
 const most = 1000;
@@ -75,7 +75,7 @@ export class Attacher {
   #chosen() { byId("attach-by-link").hidden = byId("attach-mine").value !== ""; }
 
   #say(text, link) {
-    this.#note.replaceChildren(text, ...(link ? [" ", el("a", { href: link }, t("attach.open"))] : []));
+    this.#note.replaceChildren(text, ...(link ? [between, el("a", { href: link }, t("attach.open"))] : []));
     this.#note.hidden = !text;
   }
 

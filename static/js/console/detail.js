@@ -3,7 +3,7 @@
 import { button, byId, clock, copy, el, save, size } from "./dom.js";
 import { forms, guess, imageType, read } from "./decode/guess.js";
 import { lineDifferences } from "./lines.js";
-import { base64, hexDump, text } from "./payload.js";
+import { base64, hexDump, hexLine, text } from "./payload.js";
 import { numbersOf, Plot } from "./plot.js";
 import { differences, nameOf, tree } from "./values.js";
 import { n, t } from "./words.js";
@@ -17,7 +17,6 @@ const names = { payloadFormatIndicator: "Payload Format Indicator", messageExpir
   responseTopic: "Response Topic", correlationData: "Correlation Data", subscriptionIdentifier: "Subscription Identifier", contentType: "Content Type" };
 
 const formNames = { text: "form.text", json: "JSON", hex: "form.hex", base64: "Base64", cbor: "CBOR", msgpack: "MessagePack", sparkplug: "Sparkplug B", image: "form.image" };
-const hex = (bytes) => [...bytes].map((b) => b.toString(16).padStart(2, "0")).join(" ");
 const formName = (form) => (formNames[form].startsWith("form.") ? t(formNames[form]) : formNames[form]);
 
 export class Detail {
@@ -176,7 +175,7 @@ export class Detail {
       if (value === undefined) continue;
       if (key === "userProperties") {
         for (const [name, values] of Object.entries(value)) for (const v of [values].flat()) yield [name, v];
-      } else yield [names[key] ?? key, ArrayBuffer.isView(value) ? text(value) ?? hex(value) : String(value)];
+      } else yield [names[key] ?? key, ArrayBuffer.isView(value) ? text(value) ?? hexLine(value) : String(value)];
     }
   }
 

@@ -4,7 +4,7 @@ import { glance } from "./glance.js";
 import { List } from "./list.js";
 import { base64, text } from "./payload.js";
 import { Ring } from "./ring.js";
-import { n, t } from "./words.js";
+import { between, n, t } from "./words.js";
 
 const most = 100_000;
 const mostBytes = 64 << 20;
@@ -134,7 +134,7 @@ export class Messages extends Talker {
     if (count !== this.ring.length && !this.#paused) notes.push(t("messages.filtered", { shown: count.toLocaleString(), all: this.ring.length.toLocaleString() }));
     if (!through) notes.push(t("messages.searching"));
     if (this.dropped) notes.push(n("messages.dropped", this.dropped, { most: most.toLocaleString(), size: size(mostBytes) }));
-    const line = notes.join(" ");
+    const line = notes.join(between);
     if (this.#note.textContent !== line) this.#note.textContent = line;
     this.#note.hidden = !line;
   }

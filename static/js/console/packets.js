@@ -7,7 +7,7 @@ import { Stream } from "./packets/remote.js";
 import { text } from "./payload.js";
 import { current } from "./relay.js";
 import { Ring } from "./ring.js";
-import { n, said, t } from "./words.js";
+import { between, n, said, t } from "./words.js";
 
 const most = 20_000;
 const mostBytes = 24 << 20;
@@ -149,7 +149,7 @@ export class PacketView {
     if (!through) notes.push(t("messages.searching"));
     if (this.#lost) notes.push(said("trace.lost", { count: this.#lost.toLocaleString() }));
     if (this.#dropped) notes.push(n("packets.dropped", this.#dropped, { most: most.toLocaleString(), size: size(mostBytes) }));
-    const line = notes.join(" ");
+    const line = notes.join(between);
     const note = byId("packets-note");
     if (note.textContent !== line) note.textContent = line;
     note.hidden = !line;

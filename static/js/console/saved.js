@@ -3,7 +3,7 @@ import { connection, read, stored, written } from "./connections.js";
 import { button, byId, complain, el, icon, save, Talker } from "./dom.js";
 import { place, take, values } from "./settings.js";
 import { keep, recall } from "./shelf.js";
-import { n, t } from "./words.js";
+import { between, n, t } from "./words.js";
 
 const largestFile = 32 << 20;
 
@@ -31,7 +31,7 @@ export class Saved extends Talker {
 
   get #secrets() { return byId("saved-secrets").checked; }
 
-  #say(...texts) { byId("saved-note").textContent = texts.filter(Boolean).join(" "); }
+  #say(...texts) { byId("saved-note").textContent = texts.filter(Boolean).join(between); }
 
   // #put adds connections; one of the same name takes the other's place. It returns what to say where the browser keeps nothing.
   #put(fresh) {

@@ -1,7 +1,7 @@
 // What the connection does, in words: the status line, the attempts, and why it ended.
 import { findings } from "./browser.js";
 import { button, byId, clock, duration, el, elapsed, icon } from "./dom.js";
-import { t } from "./words.js";
+import { between, t } from "./words.js";
 
 const remembered = 30;
 
@@ -53,7 +53,7 @@ export class Status {
         if (sessionPresent) facts.push(t("attempt.resumed"));
         if (properties.serverKeepAlive !== undefined) facts.push(t("attempt.keep_alive", { n: properties.serverKeepAlive }));
         if (properties.maximumQoS !== undefined && properties.maximumQoS < 2) facts.push(t("attempt.maximum_qos", { n: properties.maximumQoS }));
-        this.#attempt("passed", facts.join(" "));
+        this.#attempt("passed", facts.join(between));
         this.#problem.replaceChildren();
         byId("connect-card").open = false;
         break;

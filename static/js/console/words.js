@@ -10,6 +10,9 @@ export function t(key, places) {
 // n is a text that depends on a count.
 export const n = (key, count, places) => t(`${key}.${count === 1 ? "one" : "other"}`, { n: count.toLocaleString(), ...places });
 
+// between stands between two sentences.
+export const between = document.documentElement.lang.startsWith("zh") ? "" : " ";
+
 // places are the sections of the specifications by rule, for each version.
 export const places = sections;
 
