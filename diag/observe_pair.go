@@ -59,7 +59,7 @@ type ClientPair struct {
 	SubscriberPing time.Duration `json:"subscriber_ping"`
 	// Lone messages were sent one at a time, each after the one before had arrived: with no queue before them, they show what
 	// path and broker need. Sorted; those that did not come are missing. Disturbed are those during which our own process did not
-	// run for a part of the time: how long they took says little about path and broker.
+	// run for a part of the time, without that: path and broker took at least so long.
 	LoneCount int             `json:"lone_count"`
 	LoneBytes int             `json:"lone_bytes"` // of each payload
 	Lone      []time.Duration `json:"lone,omitempty"`
@@ -79,13 +79,16 @@ func (p *ClientPair) Works() bool { return p.Outcome == OutcomeOK }
 // Arrived is how many of the lone messages came.
 func (p *ClientPair) Arrived() int { return len(p.Lone) + len(p.Disturbed) }
 
-// Median is that of the lone messages, of the disturbed ones only where all were; 0: none arrived.
-func (p *ClientPair) Median() time.Duration {
-	if len(p.Lone) == 0 {
-		return Percentile(p.Disturbed, 50)
+// Singly is what the lone messages took, sorted: those that were not disturbed if there are so many, else all.
+func (p *ClientPair) Singly(least int) []time.Duration {
+	if len(p.Lone) >= least {
+		return p.Lone
 	}
-	return Percentile(p.Lone, 50)
+	return slices.Sorted(slices.Values(slices.Concat(p.Lone, p.Disturbed)))
 }
+
+// Median is that of the lone messages; 0: none arrived.
+func (p *ClientPair) Median() time.Duration { return Percentile(p.Singly(2), 50) }
 
 // Facts lists what was seen.
 func (p *ClientPair) Facts() []Evidence {
@@ -98,9 +101,9 @@ func (p *ClientPair) Facts() []Evidence {
 	f.add(EvAddress, p.Address)
 	f.add(EvMQTTVersion, string(p.Version))
 	f.add(EvTopic, p.Topic)
-	sent, came := p.LoneCount-len(p.Disturbed), p.Lone
-	if len(came) == 0 {
-		sent, came = p.LoneCount, p.Disturbed
+	sent, came := p.LoneCount, p.Singly(2)
+	if len(p.Lone) >= 2 {
+		sent -= len(p.Disturbed)
 	}
 	if sent > 0 {
 		f.add(EvLoneCount, strconv.Itoa(sent))

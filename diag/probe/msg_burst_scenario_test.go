@@ -88,7 +88,17 @@ func TestRateLimits(t *testing.T) {
 	t.Parallel()
 	suggested := func(rate string) func(*testing.T, diag.Report) {
 		return func(t *testing.T, r diag.Report) {
-			if r.RootCause != nil && r.RootCause.Args["suggested"] != rate {
+			if r.RootCause == nil || r.RootCause.Args["suggested"] == rate {
+				return
+			}
+			// A machine that was too busy to keep that rate tells of a slower one.
+			got, _ := strconv.ParseFloat(r.RootCause.Args["suggested"], 64)
+			most, _ := strconv.ParseFloat(rate, 64)
+			busy := slices.ContainsFunc(r.Steps, func(s diag.Step) bool {
+				b, ok := s.Observation.(*diag.BurstRun)
+				return ok && b.Busy > 300*time.Millisecond
+			})
+			if !busy || got <= 0 || got > most {
 				t.Errorf("suggests a rate of %q, want %s", r.RootCause.Args["suggested"], rate)
 			}
 		}

@@ -331,7 +331,7 @@ func (p *pair) measure(ctx context.Context, env *diag.Env, o *diag.ClientPair) {
 		switch {
 		case arrived:
 			if busy > took/8 {
-				o.Disturbed = append(o.Disturbed, took) // part of that is this machine's own: another one tells more
+				o.Disturbed = append(o.Disturbed, took-busy) // and another one tells more
 			} else {
 				o.Lone = append(o.Lone, took)
 			}

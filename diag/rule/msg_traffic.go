@@ -482,9 +482,9 @@ func slowMessages(v *diag.View) diag.Verdict {
 		return allSlow(v)
 	}
 	limit := diag.SlowDelivery(t.path())
-	if median := t.pair.Median(); len(t.pair.Lone) >= 2 && median > limit {
+	if median := t.pair.Median(); t.pair.Arrived() >= 2 && median > limit {
 		f := diag.Finding{Step: t.pairStep.ID, Args: diag.Args{"duration": diag.FormatMS(median) + " ms", "rtt": diag.FormatMS(t.path()) + " ms",
-			"count": strconv.Itoa(len(t.pair.Lone)), "qos": strconv.Itoa(int(t.pair.QoS))}}
+			"count": strconv.Itoa(len(t.pair.Singly(2))), "qos": strconv.Itoa(int(t.pair.QoS))}}
 		f.Evidence = append(shares(t.path(), median, 0), t.pairStep.Evidence...)
 		if min(t.pair.PublisherPing, t.pair.SubscriberPing) > limit/2 {
 			f.Variant = "everything"
@@ -539,12 +539,12 @@ const steadyDelay = 280 * time.Millisecond
 func slowByHabit(v *diag.View, t traffic) (diag.Finding, bool) {
 	const several, soon = 4, 50 * time.Millisecond
 	p := t.pair
-	if v.Options.Symptom != diag.SymptomSlow || len(p.Lone) < several || slices.Min(p.Lone) <= t.path()+steadyDelay ||
+	if v.Options.Symptom != diag.SymptomSlow || p.Arrived() < several || slices.Min(p.Singly(several)) <= t.path()+steadyDelay ||
 		max(p.PublisherPing, p.SubscriberPing) > t.path()+soon {
 		return diag.Finding{}, false
 	}
 	f := diag.Finding{Variant: "steady", Confidence: diag.Likely, Step: t.pairStep.ID, Args: diag.Args{"duration": diag.FormatMS(p.Median()) + " ms",
-		"rtt": diag.FormatMS(t.path()) + " ms", "count": strconv.Itoa(len(p.Lone)), "qos": strconv.Itoa(int(p.QoS))}}
+		"rtt": diag.FormatMS(t.path()) + " ms", "count": strconv.Itoa(len(p.Singly(several))), "qos": strconv.Itoa(int(p.QoS))}}
 	f.Evidence = append(shares(t.path(), p.Median(), 0), t.pairStep.Evidence...)
 	return f, true
 }
