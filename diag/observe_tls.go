@@ -86,7 +86,8 @@ type CertFact struct {
 	SelfIssued   bool      `json:"self_issued"` // subject equals issuer
 	SelfSigned   bool      `json:"self_signed"` // and its own key verifies its signature
 	HasEKU       bool      `json:"has_eku"`
-	ServerAuth   bool      `json:"server_auth"` // serverAuth or anyExtendedKeyUsage, or no EKU at all
+	ServerAuth   bool      `json:"server_auth"`            // serverAuth or anyExtendedKeyUsage, or no EKU at all
+	NoHandshake  bool      `json:"no_handshake,omitempty"` // its key usage names nothing that a handshake needs
 	AIA          []string  `json:"aia,omitempty"`
 	OCSP         []string  `json:"ocsp,omitempty"`
 	CRL          []string  `json:"crl,omitempty"`

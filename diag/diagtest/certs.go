@@ -1,6 +1,7 @@
 package diagtest
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -150,6 +151,8 @@ type CertOptions struct {
 	Usage      []x509.ExtKeyUsage // nil: serverAuth and clientAuth
 	ClientOnly bool               // clientAuth alone: no server may use it (RFC 5280 4.2.1.12)
 
+	KeyUsage x509.KeyUsage // 0: digitalSignature and keyEncipherment (RFC 5280 4.2.1.3)
+
 	OmitIntermediate bool     // serve the leaf without the intermediate that issued it
 	AIA              string   // URL of the issuer's certificate (caIssuers, RFC 5280 4.2.2.1)
 	OCSPServers      []string // URLs of OCSP responders
@@ -246,7 +249,7 @@ func leafTemplate(t testing.TB, o CertOptions) *x509.Certificate {
 		Subject:               pkix.Name{CommonName: commonName},
 		NotBefore:             notBefore,
 		NotAfter:              notAfter,
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+		KeyUsage:              cmp.Or(o.KeyUsage, x509.KeyUsageDigitalSignature|x509.KeyUsageKeyEncipherment),
 		ExtKeyUsage:           usage,
 		BasicConstraintsValid: true,
 		OCSPServer:            o.OCSPServers,

@@ -41,6 +41,7 @@ func certFact(c *x509.Certificate) diag.CertFact {
 	}
 	f.SelfSigned = f.SelfIssued && signedBy(c, c)
 	f.ServerAuth = forServers(c)
+	f.NoHandshake = c.KeyUsage != 0 && c.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageKeyEncipherment|x509.KeyUsageKeyAgreement) == 0
 	for _, name := range c.DNSNames[:min(len(c.DNSNames), maxCertNames)] {
 		f.DNSNames = append(f.DNSNames, printable(name, 253))
 	}

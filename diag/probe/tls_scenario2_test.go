@@ -149,6 +149,16 @@ var furtherTLSScenarios = []tlsCase{
 			ca := diagtest.NewCA(t, "Root")
 			return brokerWith(t, ca, ca.ExpiredIntermediate(t, "Old").Issue(t, diagtest.CertOptions{}))
 		}},
+	{name: "key usage of an authority alone", root: "tls.key_usage", check: variant("bits"),
+		broken: func(t *testing.T) diag.TargetInput {
+			ca := diagtest.NewCA(t, "Root")
+			return brokerWith(t, ca, ca.Issue(t, diagtest.CertOptions{KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign}))
+		}},
+	{name: "key usage of a signature alone", root: "",
+		broken: func(t *testing.T) diag.TargetInput {
+			ca := diagtest.NewCA(t, "Root")
+			return brokerWith(t, ca, ca.Issue(t, diagtest.CertOptions{KeyUsage: x509.KeyUsageDigitalSignature}))
+		}},
 	{name: "client's certificate used as a server's", root: "tls.key_usage",
 		broken: func(t *testing.T) diag.TargetInput {
 			ca := diagtest.NewCA(t, "Root")

@@ -439,15 +439,28 @@ func keyUsage(v *diag.View) diag.Verdict {
 	if none, ok := noChain(v); ok {
 		return none
 	}
-	s, severity, ok := faulty(v, func(h *diag.TLSHandshake) bool { return !h.Leaf().ServerAuth || h.Trust.IssuerUsage })
+	s, severity, ok := faulty(v, func(h *diag.TLSHandshake) bool {
+		return !h.Leaf().ServerAuth || h.Trust.IssuerUsage || onlyOtherBits(h)
+	})
 	if !ok {
 		return diag.Excluded(diag.N("because.server_auth"))
 	}
 	f := certFinding(v, s, severity)
-	if s.Seen.Leaf().ServerAuth {
+	switch {
+	case !s.Seen.Leaf().ServerAuth:
+	case s.Seen.Trust.IssuerUsage:
 		f.Variant = "issuer"
+	default:
+		f.Variant = "bits"
 	}
 	return diag.Holds(f)
+}
+
+// onlyOtherBits tells a certificate whose key usage allows none of what a handshake does with the key, mostly an authority's own
+// in a server's place: OpenSSL refuses that as unsuitable, whoever signed it, and Go does not look. Where it is not trusted
+// either, that is the first thing to mend, and the new certificate will be another one.
+func onlyOtherBits(h *diag.TLSHandshake) bool {
+	return h.Leaf().NoHandshake && (h.Trust.SystemOK || h.Trust.GivenOK)
 }
 
 func revoked(v *diag.View) diag.Verdict {
