@@ -78,10 +78,13 @@ func ParseTarget(in TargetInput) (Target, error) {
 		CleanStart: true,
 		Topics:     Topics{Publish: in.Topics.Publish, QoS: 1},
 		TLS: TLSOptions{
-			CAPEM: strings.TrimSpace(in.TLS.CAPEM), CertPEM: strings.TrimSpace(in.TLS.CertPEM), KeyPEM: in.TLS.KeyPEM,
+			CAPEM: fileText(in.TLS.CAPEM), CertPEM: fileText(in.TLS.CertPEM), KeyPEM: in.TLS.KeyPEM,
 			Insecure: in.TLS.Insecure,
 		},
 		WS: WSOptions{Origin: strings.TrimSpace(in.WS.Origin), Headers: in.WS.Headers},
+	}
+	if t.TLS.KeyPEM.Given() {
+		t.TLS.KeyPEM = NewSecret(fileText(t.TLS.KeyPEM.Reveal()))
 	}
 	parseAddress(in, &t, errs)
 	parseSession(in, &t, errs)
@@ -91,6 +94,9 @@ func ParseTarget(in TargetInput) (Target, error) {
 	parseNodes(in, &t, errs)
 	return t, errs.orNil()
 }
+
+// fileText is what stands in a text file, without the mark that Windows editors put in front of it.
+func fileText(s string) string { return strings.TrimSpace(strings.TrimPrefix(s, "\ufeff")) }
 
 func parseAddress(in TargetInput, t *Target, errs FieldErrors) {
 	const field = "target.url"

@@ -59,6 +59,8 @@ func block(kind string, data []byte) string {
 // asText is what a browser makes of a binary file that it reads as text.
 func asText(binary string) string { return string([]rune(binary)) }
 
+func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
+
 // Whatever is given in place of a certificate or key is told for what it is, in the field where it stands.
 func TestClientCertificateInput(t *testing.T) {
 	const cert, key, ca = "target.tls.cert_pem", "target.tls.key_pem", "target.tls.ca_pem"
@@ -77,6 +79,7 @@ func TestClientCertificateInput(t *testing.T) {
 		want          map[string]string
 	}{
 		{name: "both right", cert: a.cert, key: a.key},
+		{name: "as Windows editors save them", cert: "\ufeff" + crlf(a.cert), key: "\ufeff" + crlf(a.key), ca: "\ufeff" + crlf(b.cert)},
 		{name: "parameters before the key", cert: a.cert, key: parameters + block("EC PRIVATE KEY", []byte(a.sec1))},
 		{name: "both in each field", cert: a.cert + a.key, key: a.cert + a.key},
 		{name: "both in the certificate's field", cert: a.cert + a.key},
