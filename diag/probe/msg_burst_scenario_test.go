@@ -281,7 +281,7 @@ func TestSlowDelivery(t *testing.T) {
 		}),
 			plan: plan, want: "msg.slow", attention: true},
 		{name: "each message late by a little", peer: pairTopic(func(diagtest.Message) diagtest.PublishAnswer {
-			return diagtest.PublishAnswer{After: 450 * time.Millisecond}
+			return diagtest.PublishAnswer{After: 700 * time.Millisecond}
 		}), plan: plan, want: "msg.slow", variant: "steady", attention: true},
 		{name: "everything late", peer: scripted(diagtest.Script{Delay: 700 * time.Millisecond}), plan: diag.PlanInput{Symptom: "slow", TimeoutS: seconds(5),
 			Burst: &diag.BurstInput{Count: integer(2)}, Exclude: []string{"msg.qos_grid"}}, want: "msg.slow", variant: "everything", attention: true},

@@ -537,10 +537,10 @@ const steadyDelay = 280 * time.Millisecond
 // slowByHabit finds a broker that holds back every single message for a time that most clients would not mind, where the
 // complaint is of that: pings on the same connections are answered at once.
 func slowByHabit(v *diag.View, t traffic) (diag.Finding, bool) {
-	const several, soon = 4, 50 * time.Millisecond
+	const several, soon, share = 4, 50 * time.Millisecond, 6
 	p := t.pair
 	if v.Options.Symptom != diag.SymptomSlow || p.Arrived() < several || slices.Min(p.Singly(several)) <= t.path()+steadyDelay ||
-		max(p.PublisherPing, p.SubscriberPing) > t.path()+soon {
+		max(p.PublisherPing, p.SubscriberPing) > t.path()+max(soon, (slices.Min(p.Singly(several))-t.path())/share) {
 		return diag.Finding{}, false
 	}
 	f := diag.Finding{Variant: "steady", Confidence: diag.Likely, Step: t.pairStep.ID, Args: diag.Args{"duration": diag.FormatMS(p.Median()) + " ms",
