@@ -222,7 +222,7 @@ export class Client extends Talker {
       const socket = this.#socket;
       if (!socket || socket.ended) return void setTimeout(over);
       const late = setTimeout(over, socket.readyState === WebSocket.CLOSED ? 15000 : 1500);
-      socket.addEventListener("close", () => { clearTimeout(late); setTimeout(over); });
+      socket.told.then(() => { clearTimeout(late); setTimeout(over); });
       return undefined;
     });
   }

@@ -33,8 +33,10 @@ export function tapped(url, protocols, onbytes) {
     }
     if (large) event.stopImmediatePropagation(); // MQTT.js listens behind this
   });
-  socket.addEventListener("close", ({ code, reason }) => {
+  // told is kept once ended is known, whoever asks for it and when.
+  socket.told = new Promise((tell) => socket.addEventListener("close", ({ code, reason }) => {
     socket.ended = { code, reason, opened: socket.opened !== undefined, took: performance.now() - socket.begun, text: socket.text, large };
-  });
+    tell();
+  }));
   return socket;
 }
