@@ -7,18 +7,25 @@ import (
 	"mqttdoctor/diag"
 )
 
-// refusal is the asked CONNECT where the broker answered and declined.
-func refusal(v *diag.View) (diag.Sight[*diag.MQTTConnect], diag.Verdict, bool) {
+// unaccepted is the asked CONNECT where one was sent and not accepted.
+func unaccepted(v *diag.View) (diag.Sight[*diag.MQTTConnect], diag.Verdict, bool) {
 	c, ok := askedConnect(v)
 	switch {
 	case !ok:
 		return c, diag.Open(), false
 	case c.Seen.Accepted():
 		return c, diag.Excluded(diag.N("because.connack_accepted")), false
-	case c.Seen.Outcome != diag.OutcomeRefused:
-		return c, diag.Excluded(diag.N("because.no_connack_came")), false
 	}
 	return c, diag.Verdict{}, true
+}
+
+// refusal is the asked CONNECT where the broker answered and declined.
+func refusal(v *diag.View) (diag.Sight[*diag.MQTTConnect], diag.Verdict, bool) {
+	c, no, ok := unaccepted(v)
+	if ok && c.Seen.Outcome != diag.OutcomeRefused {
+		return c, diag.Excluded(diag.N("because.no_connack_came")), false
+	}
+	return c, no, ok
 }
 
 func connectFinding(c diag.Sight[*diag.MQTTConnect]) diag.Finding {
@@ -135,14 +142,11 @@ func connectionLimit(v *diag.View) diag.Verdict {
 }
 
 func connectTooLarge(v *diag.View) diag.Verdict {
-	c, ok := askedConnect(v)
+	c, no, ok := unaccepted(v)
 	if !ok {
-		return diag.Open()
+		return no
 	}
 	o := c.Seen
-	if o.Accepted() {
-		return diag.Excluded(diag.N("because.connack_accepted"))
-	}
 	f := connectFinding(c)
 	f.Args["length"] = strconv.Itoa(o.ConnectBytes)
 	if isCode(o, nil, []int{v5PacketTooLarge}) {
@@ -171,14 +175,11 @@ func connectTooLarge(v *diag.View) diag.Verdict {
 }
 
 func keepAliveRejected(v *diag.View) diag.Verdict {
-	c, ok := askedConnect(v)
+	c, no, ok := unaccepted(v)
 	if !ok {
-		return diag.Open()
+		return no
 	}
 	o := c.Seen
-	if o.Accepted() {
-		return diag.Excluded(diag.N("because.connack_accepted"))
-	}
 	// Brokers answer with whatever code their author thought of: that the control was refused too decides, below.
 	if o.Outcome != diag.OutcomeRefused && !withoutAnswer(o) {
 		return diag.Excluded(diag.N("because.not_that_answer"))

@@ -10,14 +10,11 @@ import (
 // versionUnsupported needs a refusal of the asked version (by code or by a close) and another version that works. In auto
 // no version was asked for: falling back is what a client does then.
 func versionUnsupported(v *diag.View) diag.Verdict {
-	c, ok := askedConnect(v)
+	c, no, ok := unaccepted(v)
 	if !ok {
-		return diag.Open()
+		return no
 	}
 	o := c.Seen
-	if o.Accepted() {
-		return diag.Excluded(diag.N("because.connack_accepted"))
-	}
 	if s, ok := swallowedConnect(v); ok {
 		return diag.Excluded(diag.N("because.connect_swallowed", "address", s.Seen.Address))
 	}
